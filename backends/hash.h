@@ -1,0 +1,79 @@
+/* The hash family: numbers and bytes to 64 bits.
+ *
+ * A placement asks two questions of a hash: where does this request fall (key), and where does the
+ * j-th virtual node of this member stand (point). A hash of bytes answers both by hashing the
+ * little-endian bytes of its arguments (HASH_FROM_BYTES makes the two hooks); the assignment's
+ * polynomials answer them directly and cannot hash bytes. Request and server hash are chosen
+ * separately (struct hash_pair), so that a skew can be traced to one of them. */
+#ifndef QUOIT_BACKENDS_HASH_H
+#define QUOIT_BACKENDS_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/registry.h"
+
+struct hash_ops {
+    struct part part;
+    /* Required. The hash of a request's 64-bit key. Pure: no state, no allocation, any thread. */
+    uint64_t (*key)(const void *params, uint64_t key);
+    /* Required. The hash of virtual node `replica` of the member with this id. Pure. */
+    uint64_t (*point)(const void *params, uint64_t member_id, uint64_t replica);
+    /* Optional: NULL for a hash of integers only. n may be 0. Pure. */
+    uint64_t (*bytes)(const void *params, const void *bytes, size_t n, uint64_t seed);
+};
+
+/* One chosen member with its options. Copied by value; spec owns the parameters. */
+struct hash {
+    const struct hash_ops *ops;
+    const void *params; /* (ref in the spec it was made from) */
+};
+
+/* Which hash places requests and which places servers. */
+struct hash_pair {
+    struct hash request;
+    struct hash server;
+};
+
+static inline uint64_t hash_key(struct hash hash, uint64_t key)
+{
+    return hash.ops->key(hash.params, key);
+}
+
+static inline uint64_t hash_point(struct hash hash, uint64_t member_id, uint64_t replica)
+{
+    return hash.ops->point(hash.params, member_id, replica);
+}
+
+extern const struct family hash_family;
+
+/* A parsed `--hash`: "NAME[:k=v,…]" for both, or "REQUEST/SERVER" with one for each. */
+struct hash_choice {
+    struct spec request;
+    struct spec server;
+    struct hash_pair pair; /* points into the two specs */
+};
+
+/* 0 or -EINVAL with the reason. Pair with hash_choice_done(). The choice must not move in memory.
+ */
+int hash_choice_parse(const char *text, struct hash_choice *ret_choice, struct err *err);
+void hash_choice_done(struct hash_choice *choice);
+
+#define HASH_REGISTER(ops) FAMILY_REGISTER(hash, ops)
+
+/* Defines NAME_key and NAME_point from a static NAME_bytes of the `bytes` hook's signature. Key and
+ * point differ in length (8 and 16 bytes), hence in hash. */
+#define HASH_FROM_BYTES(name)                                                                      \
+    static uint64_t name##_key(const void *params, uint64_t key)                                   \
+    {                                                                                              \
+        uint64_t le = htole64(key);                                                                \
+        return name##_bytes(params, &le, sizeof(le), 0);                                           \
+    }                                                                                              \
+    static uint64_t name##_point(const void *params, uint64_t member_id, uint64_t replica)         \
+    {                                                                                              \
+        uint64_t le[2] = {htole64(member_id), htole64(replica)};                                   \
+        return name##_bytes(params, le, sizeof(le), 0);                                            \
+    }
+
+#endif
