@@ -49,10 +49,17 @@ static inline void metric_set_gauge(uint64_t *value, uint64_t to)
     __atomic_store_n(value, to, __ATOMIC_RELAXED);
 }
 
-/* Appends HELP, TYPE and value of every metric of the set, the values of n copies summed.
- * labels: text to stand in braces, or NULL. 0 or -EMSGSIZE. */
-int metrics_print(struct buf *out, const struct metric_set *set, const void *const *copies,
-                  size_t n, const char *labels);
+/* One line of a metric: where its values stand and which labels it bears. */
+struct metric_row {
+    const char *labels;        /* what stands in the braces, e.g. server="S5"; NULL = none */
+    const void *const *copies; /* values structs, summed: one a thread */
+    size_t n_copies;
+};
+
+/* Appends, for every metric of the set, HELP and TYPE once and then a line a row.
+ * 0 or -EMSGSIZE. */
+int metrics_print(struct buf *out, const struct metric_set *set, const struct metric_row *rows,
+                  size_t n_rows);
 /* docs/metrics.md: every registered set as a Markdown table, sorted by name. */
 void metrics_print_docs(FILE *out);
 
