@@ -1,29 +1,306 @@
-# quoit: one non-recursive Makefile. `make help` lists the targets.
+# quoit: one non-recursive Makefile.
+#
+# `make help` (the default) prints the lines that carry a ## comment. Sources, tests, benchmarks and
+# fuzz targets are found by wildcard: a new file needs no line here. Everything built lies under
+# build/MODE/; nothing outside build/ is written but compile_commands.json, docs and report.
+#
+# Reading order: what is found, how it is compiled, the rules, then the targets people type.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+
+# In parallel unless the caller said how.
+ifeq ($(filter -j% --jobs% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
+# ---- what the caller may set -----------------------------------------------------------------
+
 MODE ?= release
-BUILD := build/$(MODE)
-CC ?= gcc
-.DEFAULT_GOAL := all
+BUILD ?= build/$(MODE)
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Seconds that each fuzz target runs.
+FUZZ_SECONDS ?= 60
+# Arguments of `quoit run` in experiment-NAME, e.g. RUN_ARGS="--set load.requests=1000".
+RUN_ARGS ?=
+# Test suites that check, asan, tsan and coverage run, and a shell pattern on program names.
+SUITES ?= unit contract e2e
+TESTS ?= *
+# NO_DEPS=1 neither looks for missing packages nor installs them.
+NO_DEPS ?=
+
+MODES := release debug asan tsan coverage fuzz
+ifeq ($(filter $(MODE),$(MODES)),)
+$(error MODE=$(MODE): must be one of $(MODES))
+endif
+ifneq ($(words $(BUILD)),1)
+$(error BUILD must be one word, got "$(BUILD)")
+endif
+
+# The sanitizers and the fuzzer are clang's, so that both compilers see the whole tree.
+ifeq ($(origin CC),default)
+CC := $(if $(filter asan tsan fuzz,$(MODE)),clang,gcc)
+endif
+
+# ---- what is found ---------------------------------------------------------------------------
+
+SRC := $(wildcard core/*.c backends/*.c backends/*/*.c server/*.c lb/*.c loadgen/*.c \
+	experiments/*.c cmd/*.c)
+# A TEMPLATE.c documents its family's hooks. It is compiled, so that it stays true, but not linked.
+TEMPLATE_SRC := $(filter %/TEMPLATE.c,$(SRC))
+SRC := $(filter-out %/TEMPLATE.c,$(SRC))
+UNIT_SRC := $(wildcard tests/unit/*_test.c tests/unit/*/*_test.c tests/unit/*/*/*_test.c)
+CONTRACT_SRC := $(wildcard tests/contract/*_test.c)
+BENCH_SRC := $(wildcard tests/bench/*_bench.c)
+FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
+# Helpers that every test, benchmark and fuzz target is linked with.
+SUPPORT_SRC := $(wildcard tests/support/*.c)
+BATS := $(wildcard tests/e2e/*.bats)
+ALL_SRC := $(SRC) $(TEMPLATE_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
+ALL_HEADERS := $(wildcard core/*.h backends/*.h backends/*/*.h server/*.h lb/*.h loadgen/*.h \
+	experiments/*.h cmd/*.h tests/*/*.h tests/*/*/*.h)
+
+# Objects, not an archive: parts and verbs register themselves in linker sections, and an archive
+# drops what nobody names.
+OBJ := $(SRC:%.c=$(BUILD)/%.o)
+MAIN_OBJ := $(BUILD)/cmd/main.o
+# Changes with every commit; a test needs it but is not linked anew for it.
+INFO_OBJ := $(filter $(BUILD)/core/build_info.o,$(OBJ))
+LIB_OBJ := $(filter-out $(MAIN_OBJ) $(INFO_OBJ),$(OBJ))
+SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(BUILD)/%.o)
+UNIT := $(UNIT_SRC:%.c=$(BUILD)/%)
+CONTRACT := $(CONTRACT_SRC:%.c=$(BUILD)/%)
+BENCH := $(BENCH_SRC:%.c=$(BUILD)/%)
+FUZZ := $(FUZZ_SRC:%.c=$(BUILD)/%)
+QUOIT := $(BUILD)/quoit
+
+# ---- how it is compiled ----------------------------------------------------------------------
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla
-CPPFLAGS += -I. -D_GNU_SOURCE -I/usr/share/include/llhttp
-CFLAGS_release := -O2 -g
-CFLAGS_debug := -O0 -g3
-CFLAGS += -std=c11 $(WARN) $(CFLAGS_$(MODE)) -pthread
-LDLIBS += -lev -lcurl -lcjson -lxxhash -linih -lcrypto -lm
+HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+MODE_CFLAGS_release := -O2 -g $(HARDEN)
+MODE_CFLAGS_debug := -O0 -g3 -fno-omit-frame-pointer
+MODE_CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+MODE_CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+MODE_CFLAGS_coverage := -O0 -g --coverage
+MODE_CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all
+# Assertions stay on: NDEBUG is never defined.
+OWN_CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE $(CPPFLAGS)
+OWN_CFLAGS := -std=c11 $(WARN) $(MODE_CFLAGS_$(MODE)) -fPIE -pthread $(CFLAGS)
+OWN_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+OWN_LDLIBS := -lev -lcurl -lcjson -lxxhash -linih -lcrypto -lm $(LDLIBS)
 
-SRC := $(wildcard core/*.c backends/*.c backends/*/*.c server/*.c lb/*.c loadgen/*.c experiments/*.c cmd/*.c)
-SRC := $(filter-out %/TEMPLATE.c,$(SRC))
-OBJ := $(SRC:%.c=$(BUILD)/%.o)
-LLHTTP := $(patsubst %,$(BUILD)/llhttp/%.o,api http llhttp)
+# llhttp: a system library where there is one (Debian 13, Ubuntu 25.04), else the sources that
+# Debian 12's node-llhttp ships, compiled in.
+LLHTTP_OBJ :=
+ifneq ($(wildcard /usr/include/llhttp.h /usr/local/include/llhttp.h),)
+OWN_LDLIBS += -lllhttp
+else
+OWN_CPPFLAGS += -I/usr/share/include/llhttp
+LLHTTP_OBJ := $(patsubst %,$(BUILD)/llhttp/%.o,api http llhttp)
+endif
 
-all: $(BUILD)/quoit
+COMPILE = $(CC) $(OWN_CPPFLAGS) $(OWN_CFLAGS)
+LINK = $(CC) $(OWN_CFLAGS) $(OWN_LDFLAGS)
 
-$(BUILD)/quoit: $(OBJ) $(LLHTTP)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
-$(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
+# Filters standard input into the target, whose time changes only when its content does.
+KEEP_IF_SAME = cat >$@.$$$$ && if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv -f $@.$$$$ $@; fi
+
+# ---- what must be installed ------------------------------------------------------------------
+# $(BUILD)/packages.mk is an included makefile, hence brought up to date before anything else; when
+# tools/install-deps changed it, make starts over and sees what was installed. When nothing is
+# missing that costs some file tests and no package manager.
+
+NO_BUILD_GOALS := help clean uninstall deps format lint compile_commands.json
+GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
+DEPS := build
+ifneq ($(filter check check-% asan tsan coverage bench,$(GOALS)),)
+DEPS += run check
+endif
+ifneq ($(filter experiment-% report report-check,$(GOALS)),)
+DEPS += run
+endif
+ifneq ($(filter asan tsan fuzz,$(GOALS) $(MODE)),)
+DEPS += sanitize
+endif
+ifneq ($(filter coverage,$(GOALS) $(MODE)),)
+DEPS += coverage
+endif
+ifeq ($(NO_DEPS),)
+ifneq ($(filter-out $(NO_BUILD_GOALS),$(GOALS)),)
+include $(BUILD)/packages.mk
+endif
+endif
+
+$(BUILD)/packages.mk: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -O2 -g -w -c $< -o $@
-$(BUILD)/%.o: %.c
+	@tools/install-deps $(DEPS)
+	@tools/install-deps --list $(DEPS) | sed 's/^/# /' | $(KEEP_IF_SAME)
+
+.PHONY: FORCE
+FORCE:
+
+# ---- rules -----------------------------------------------------------------------------------
+
+# Changed flags or another compiler: everything is compiled anew.
+$(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
--include $(OBJ:.o=.d)
+	@printf '%s\n' '$(COMPILE)' '$(LINK) $(OWN_LDLIBS)' "$$($(CC) --version | head -n 1)" \
+		| $(KEEP_IF_SAME)
+
+# What the program says about itself. Only core/build_info.c includes it.
+$(BUILD)/generated/build_info.h: FORCE
+	@mkdir -p $(@D)
+	@tools/build-info '$(CC)' '$(OWN_CPPFLAGS) $(OWN_CFLAGS)' '$(PREFIX)' | $(KEEP_IF_SAME)
+
+$(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -w -c $< -o $@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/generated/build_info.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
+
+$(QUOIT): $(OBJ) $(LLHTTP_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) $(filter %.o,$^) -o $@ $(OWN_LDLIBS)
+
+TEST_OBJ := $(SUPPORT_OBJ) $(LIB_OBJ) $(LLHTTP_OBJ)
+
+$(UNIT) $(CONTRACT): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) $(filter %.o,$^) $(INFO_OBJ) -o $@ -lcmocka $(OWN_LDLIBS)
+
+$(BENCH): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) $(filter %.o,$^) $(INFO_OBJ) -o $@ $(OWN_LDLIBS)
+
+$(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -fsanitize=fuzzer $(filter %.o,$^) $(INFO_OBJ) -o $@ $(OWN_LDLIBS)
+
+# Kept: a test's object is no file to be made anew each time.
+.SECONDARY:
+
+-include $(patsubst %.c,$(BUILD)/%.d,$(ALL_SRC))
+
+# ---- targets ---------------------------------------------------------------------------------
+
+##@ Build
+.PHONY: help all deps install uninstall clean
+
+help: ## print this text
+	@awk -f tools/make-help.awk $(firstword $(MAKEFILE_LIST))
+
+all: $(QUOIT) $(TEMPLATE_SRC:%.c=$(BUILD)/%.o) ## build the program: build/release/quoit
+
+deps: ## install every package that any target needs
+	tools/install-deps build run check lint sanitize coverage
+
+SHARE := $(DESTDIR)$(PREFIX)/share/quoit
+
+install: all ## install under $(DESTDIR)$(PREFIX), PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/experiments $(SHARE)/plots
+	install -m 755 $(QUOIT) $(DESTDIR)$(PREFIX)/bin/quoit
+	$(foreach dir,experiments plots,$(if $(wildcard $(dir)/*.ini $(dir)/*.gp),\
+		install -m 644 $(wildcard $(dir)/*.ini $(dir)/*.gp) $(SHARE)/$(dir);))
+	install -m 644 LICENSE $(SHARE)/LICENSE
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/quoit
+	rm -rf $(SHARE)
+
+clean: ## remove build/ and compile_commands.json
+	rm -rf build compile_commands.json
+
+compile_commands.json: $(ALL_SRC) Makefile ## write the compilation database for editors
+	@{ echo '['; \
+	for file in $(ALL_SRC); do \
+		printf '{"directory":"%s","file":"%s","command":"%s -c %s"}' \
+			'$(CURDIR)' "$$file" '$(COMPILE)' "$$file"; \
+		[ "$$file" = '$(lastword $(ALL_SRC))' ] || echo ,; \
+	done; echo; echo ']'; } >$@
+
+##@ Test
+.PHONY: check check-programs asan tsan fuzz bench coverage
+
+UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
+CONTRACT_RUN := $(if $(filter contract,$(SUITES)),$(CONTRACT))
+E2E_RUN := $(if $(filter e2e,$(SUITES)),$(BATS))
+
+check-programs: $(UNIT_RUN) $(CONTRACT_RUN) $(if $(E2E_RUN),all)
+
+check: check-programs ## build, then run the unit, contract and end-to-end tests
+	@QUOIT=$(abspath $(QUOIT)) tools/run-tests --mode $(MODE) --logs $(BUILD)/logs \
+		--only '$(TESTS)' $(UNIT_RUN) $(CONTRACT_RUN) $(E2E_RUN)
+
+# The end-to-end tests measure times and stay out of the slow modes, unless SUITES names them.
+SLOW_SUITES := $(if $(filter file,$(origin SUITES)),unit contract,$(SUITES))
+
+asan: ## run the tests with AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory check MODE=asan BUILD=$(BUILD_ROOT)asan SUITES='$(SLOW_SUITES)'
+
+tsan: ## run the tests with ThreadSanitizer
+	@$(MAKE) --no-print-directory check MODE=tsan BUILD=$(BUILD_ROOT)tsan SUITES='$(SLOW_SUITES)'
+
+# BUILD=build/release gives build/asan; a caller's own BUILD=build/mine gives build/mine-asan.
+BUILD_ROOT := $(if $(filter file,$(origin BUILD)),build/,$(BUILD)-)
+
+ifeq ($(MODE),fuzz)
+fuzz: $(FUZZ)
+	@tools/run-fuzz --seconds $(FUZZ_SECONDS) --work $(BUILD)/work $(FUZZ)
+else
+fuzz: ## run each fuzz target for FUZZ_SECONDS=60
+	@$(MAKE) --no-print-directory fuzz MODE=fuzz BUILD=$(BUILD_ROOT)fuzz
+endif
+
+bench: all $(BENCH) ## run the microbenchmarks
+	@set -e; for program in $(BENCH); do echo "== $${program##*/}"; $$program; done
+
+ifeq ($(MODE),coverage)
+coverage: check
+	@mkdir -p $(BUILD)/report
+	@gcovr --root . --object-directory $(BUILD) --exclude 'tests/' --exclude '/usr/' \
+		--html-details $(BUILD)/report/index.html --print-summary
+	@echo "details: $(BUILD)/report/index.html"
+else
+coverage: ## run the tests and report which lines they reach
+	@$(MAKE) --no-print-directory coverage MODE=coverage BUILD=$(BUILD_ROOT)coverage
+endif
+
+##@ Check the source
+.PHONY: lint format
+
+lint: compile_commands.json ## clang-format, clang-tidy, cppcheck, shellcheck, the layers
+	@tools/install-deps lint
+	@tools/lint
+
+format: ## format every C file in place
+	@tools/install-deps lint
+	@tools/lint --fix-format
+
+##@ Measure and report
+.PHONY: report report-check docs
+
+experiment-%: all ## run an experiment, e.g. experiment-A1: start, load, table, chart
+	@$(QUOIT) run $* $(RUN_ARGS)
+
+report: all ## write the charts and tables of README.md and report/ from the committed results
+	@$(QUOIT) report
+
+report-check: all ## compare them byte for byte, running nothing
+	@$(QUOIT) report --check
+
+docs: all ## write the generated pages of docs/
+	@tools/make-docs $(QUOIT)
