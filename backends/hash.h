@@ -8,6 +8,7 @@
 #ifndef QUOIT_BACKENDS_HASH_H
 #define QUOIT_BACKENDS_HASH_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
 

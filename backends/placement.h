@@ -37,8 +37,9 @@ struct placement_ops {
     struct part part;
     unsigned caps; /* enum placement_caps */
     /* Required. members: n of them, 0 ≤ n ≤ PLACEMENT_MAX_MEMBERS, ids distinct. params: the parsed
-     * options. The hash pair is copied and must outlive the placement. 0 or -EINVAL with the reason
-     * (e.g. more virtual nodes than slots). */
+     * options. The hash pair is copied, what it points to must outlive the placement. 0 or -EINVAL
+     * with the reason (e.g. more virtual nodes than slots). The struct placement at the start of
+     * what it makes is filled by placement_build(). */
     int (*build)(const void *params, const struct placement_member *members, size_t n,
                  const struct hash_pair *hashes, struct placement **ret_placement, struct err *err);
     /* Required. Takes what build made. */
@@ -53,9 +54,13 @@ struct placement_ops {
     /* Optional. The exact share of the hash space each member owns, into shares[n members], summing
      * to 1 (all 0 without members). What a perfect request hash would give. */
     void (*shares)(const struct placement *placement, double *shares);
+    /* Optional. The coefficient of variation that the shares of n members of weight 1 are expected
+     * to have under a perfect server hash, in closed form (root mean square over hashes, population
+     * form). The contract suite holds the shares to it. */
+    double (*spread)(const void *params, size_t n);
 };
 
-/* First member of every implementation's struct. */
+/* First member of every implementation's struct, filled by placement_build() when build is done. */
 struct placement {
     const struct placement_ops *ops;
     struct hash_pair hashes;
@@ -84,6 +89,9 @@ static inline size_t placement_lookup_n(const struct placement *placement, uint6
 {
     return placement->ops->lookup_n(placement, key, n, out);
 }
+
+/* For builds: the indices of the members in ascending order of id, n of them, for free(). */
+uint32_t *placement_sort_members(const struct placement_member *members, size_t n);
 
 /* The request ids of CONTRACT.md: 100000 … 999999. */
 #define REQUEST_ID_FIRST UINT64_C(100000)
