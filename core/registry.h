@@ -28,10 +28,13 @@ struct family {
     const struct part *const *end;
 };
 
-/* In the family's .c: defines `const struct family NAME_family`. */
+/* In the family's .c: defines `const struct family NAME_family`. The section's ends are weak, so
+ * that a family without a member links (and is empty). */
 #define FAMILY_DEFINE(family_name)                                                                 \
-    extern const struct part *const __start_quoit_##family_name[];                                 \
-    extern const struct part *const __stop_quoit_##family_name[];                                  \
+    extern const struct part *const __start_quoit_##family_name[]                                  \
+        __attribute__((weak, visibility("hidden")));                                               \
+    extern const struct part *const __stop_quoit_##family_name[]                                   \
+        __attribute__((weak, visibility("hidden")));                                               \
     const struct family family_name##_family = {#family_name, __start_quoit_##family_name,         \
                                                 __stop_quoit_##family_name}
 
