@@ -28,6 +28,7 @@ struct httpc {
     size_t n_in_flight;
     uint64_t queued_bytes, sent_bytes; /* over this connection */
     unsigned depth;                    /* callbacks under way */
+    unsigned generation;               /* counts connections: a callback may have made a new one */
     bool doomed;                       /* freed within one */
     struct http_parser parser;
 };
@@ -95,8 +96,9 @@ static bool take_answers(struct httpc *httpc, bool eof)
             if (!httpc->first)
                 httpc->last = &httpc->first;
             httpc->n_in_flight--;
+            unsigned generation = httpc->generation;
             request->on_answer(request, answer);
-            if (httpc->doomed || httpc->state == DOWN)
+            if (httpc->doomed || httpc->state == DOWN || httpc->generation != generation)
                 return false;
             if (!(answer->flags & HTTP_KEEP_ALIVE)) {
                 break_connection(httpc, 0);
@@ -188,6 +190,7 @@ static int begin_connect(struct httpc *httpc)
     if (fd < 0)
         return fd;
     httpc->state = CONNECTING;
+    httpc->generation++;
     httpc->queued_bytes = httpc->sent_bytes = 0;
     http_parser_init(&httpc->parser, HTTP_PARSE_RESPONSE, httpc->config.max_body_bytes);
     ev_io_set(&httpc->read_io, fd, EV_READ);
