@@ -120,7 +120,7 @@ KEEP_IF_SAME = cat >$@.$$$$ && if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv
 # tools/install-deps changed it, make starts over and sees what was installed. When nothing is
 # missing that costs some file tests and no package manager.
 
-NO_BUILD_GOALS := help clean uninstall deps format lint compile_commands.json
+NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json
 GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 DEPS := build
 ifneq ($(filter check check-% asan tsan coverage bench,$(GOALS)),)
@@ -134,6 +134,9 @@ DEPS += sanitize
 endif
 ifneq ($(filter coverage,$(GOALS) $(MODE)),)
 DEPS += coverage
+endif
+ifneq ($(filter lint,$(GOALS)),)
+DEPS += check lint
 endif
 ifeq ($(NO_DEPS),)
 ifneq ($(filter-out $(NO_BUILD_GOALS),$(GOALS)),)
@@ -224,7 +227,7 @@ uninstall: ## remove what install put there
 clean: ## remove build/ and compile_commands.json
 	rm -rf build compile_commands.json
 
-compile_commands.json: $(ALL_SRC) Makefile ## write the compilation database for editors
+compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## write the compilation database for editors
 	@{ echo '['; \
 	for file in $(ALL_SRC); do \
 		printf '{"directory":"%s","file":"%s","command":"%s -c %s"}' \
@@ -283,7 +286,6 @@ endif
 .PHONY: lint format
 
 lint: compile_commands.json ## clang-format, clang-tidy, cppcheck, shellcheck, the layers
-	@tools/install-deps lint
 	@tools/lint
 
 format: ## format every C file in place
