@@ -1,0 +1,13 @@
+/* Numbers as text, for machines and people alike. */
+#ifndef QUOIT_CORE_FORMAT_H
+#define QUOIT_CORE_FORMAT_H
+
+/* "-2.2250738585072014e-308" and the NUL fit. */
+#define FORMAT_DOUBLE_BYTES 32
+
+/* Writes a finite double with the fewest significant digits that read back the same, in the form
+ * JSON and Prometheus take ("0.1", "1e+30"); returns text. NaN and infinities come out as printf
+ * writes them. */
+const char *format_double(double value, char *text);
+
+#endif
