@@ -1,0 +1,37 @@
+/* One load: a window of slots over a client, driven by a schedule, on a loop of its own.
+ *
+ *   schedule ── is there a next request? ──┐
+ *   workload ── which? ────────────────────┤
+ *                                          ▼
+ *   slot free ─▶ send_next ─▶ client_submit ─▶ … ─▶ on_done ─▶ verify ─▶ result ─▶ slot free
+ */
+#ifndef QUOIT_LOADGEN_LOAD_H
+#define QUOIT_LOADGEN_LOAD_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/addr.h"
+#include "core/err.h"
+#include "core/registry.h"
+#include "loadgen/result.h"
+#include "loadgen/workload.h"
+
+#define LOAD_MAX_REQUESTS UINT64_C(1000000000000)
+
+struct load_config {
+    struct addr addr;
+    struct workload *workload;       /* (ref) */
+    const struct spec *client;       /* of client_family (ref) */
+    struct result_settings settings; /* the limits, timeout, window and seed are taken from here */
+    FILE *progress;                  /* where progress is shown; NULL: nowhere */
+};
+
+/* Runs it to its end, or until SIGINT or SIGTERM: then nothing more is sent, what is in flight has
+ * a second to end (a second signal cuts that short), and the result is marked interrupted. Raises
+ * the soft limit of file descriptors to what the window needs. Failed requests are no failure of
+ * this function. 0; -EMFILE when the hard limit of descriptors is too low; what client_open says.
+ */
+int load_run(const struct load_config *config, struct result **ret_result, struct err *err);
+
+#endif
