@@ -1,9 +1,9 @@
 /* JSON from strangers, over cJSON, with its traps guarded.
  *
  * cJSON takes NULs, duplicate keys, deep nesting and trailing bytes, and rounds integers past 2^53.
- * json_parse() refuses all of that before cJSON sees the text, and keeps the digits of every
- * number, so that json_get_int64() is exact over the whole range. The tree is a plain cJSON tree.
- */
+ * json_parse() refuses all of that before anyone sees a tree, and keeps the digits of every number,
+ * so that json_get_int64() is exact over the whole range. The tree is a plain cJSON tree; print it
+ * with json_print(), which knows of the digits (cJSON_Print does not). */
 #ifndef QUOIT_CORE_JSON_H
 #define QUOIT_CORE_JSON_H
 
@@ -16,6 +16,7 @@
 #include "core/err.h"
 
 #define JSON_MAX_DEPTH 32
+#define JSON_MAX_NUMBER_BYTES 63 /* a longer number is refused; cJSON cannot read it */
 
 /* RFC 8259 text, strict UTF-8 (no surrogates, no overlong forms, escapes well paired, no U+0000),
  * depth ≤ JSON_MAX_DEPTH, no duplicate key in an object, nothing but white space after the value,
@@ -32,7 +33,7 @@ int json_int64(const cJSON *node, int64_t *ret_value);
 /* The string's text, valid as long as the tree; NULL where there is none or it is no string. */
 const char *json_get_string(const cJSON *object, const char *key);
 
-/* Adds an exact integer to an object. */
+/* Adds an exact integer to an object (as a raw node, which cJSON_Print prints whole too). */
 void json_add_int64(cJSON *object, const char *key, int64_t value);
 void json_add_uint64(cJSON *object, const char *key, uint64_t value);
 /* Adds a finite double with the fewest digits that read back the same; NaN and infinity become
@@ -41,9 +42,10 @@ void json_add_double(cJSON *object, const char *key, double value);
 cJSON *json_double(double value);
 
 /* Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. Returns 0
- * or -EMSGSIZE. */
+ * or -EMSGSIZE, the buffer then being as it was. */
 int json_escape(struct buf *out, const char *text, size_t n);
-/* Appends the tree, compact or indented by two spaces with a line end. 0 or -EMSGSIZE. */
+/* Appends the tree, compact or indented by two spaces with a line end. Numbers that json_parse()
+ * read come out with their very digits. 0 or -EMSGSIZE, the buffer then being as it was. */
 int json_print(struct buf *out, const cJSON *tree, bool indented);
 
 #endif
