@@ -545,24 +545,47 @@ void httpd_reply(struct httpd_exchange *exchange, unsigned status, const char *c
     end_answer(exchange);
 }
 
-void httpd_refuse(struct httpd_exchange *exchange, unsigned status, const char *format, ...)
+static void refuse_with(struct httpd_exchange *exchange, unsigned status, const char *headers,
+                        const char *format, va_list args)
 {
-    char reason[1024];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(reason, sizeof(reason), format, args);
-    va_end(args);
-    size_t len = n < 0 ? 0 : (size_t)n < sizeof(reason) ? (size_t)n : sizeof(reason) - 1;
-    char prefixed[sizeof(reason) + 8];
-    memcpy(prefixed, "<Error> ", 8);
-    memcpy(prefixed + 8, reason, len);
+    char message[1024 + 8] = "<Error> ";
+    vsnprintf(message + 8, sizeof(message) - 8, format, args);
     struct buf body;
     buf_init(&body, 0);
     buf_append_str(&body, "{\"message\":");
-    json_escape(&body, prefixed, len + 8);
+    json_escape(&body, message, strlen(message));
     buf_append_str(&body, ",\"status\":\"failure\"}");
-    httpd_reply(exchange, status, "application/json", NULL, buf_head(&body), buf_len(&body));
+    httpd_reply(exchange, status, "application/json", headers, buf_head(&body), buf_len(&body));
     buf_done(&body);
+}
+
+void httpd_refuse(struct httpd_exchange *exchange, unsigned status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    refuse_with(exchange, status, NULL, format, args);
+    va_end(args);
+}
+
+static void refuse_allowing(struct httpd_exchange *exchange, const char *headers,
+                            const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void refuse_allowing(struct httpd_exchange *exchange, const char *headers,
+                            const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    refuse_with(exchange, 405, headers, format, args);
+    va_end(args);
+}
+
+void httpd_refuse_method(struct httpd_exchange *exchange, const char *allow)
+{
+    const struct http_message *request = exchange->request;
+    char headers[128];
+    snprintf(headers, sizeof(headers), "Allow: %s\r\n", allow);
+    refuse_allowing(exchange, headers, "%s '%.*s' is not served: it takes %s",
+                    llhttp_method_name(request->method), (int)request->path.len, request->path.at,
+                    allow);
 }
 
 static void append_forwarded_headers(struct buf *out, const struct http_message *answer)

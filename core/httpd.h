@@ -81,6 +81,8 @@ void httpd_reply(struct httpd_exchange *exchange, unsigned status, const char *c
  * KiB. */
 void httpd_refuse(struct httpd_exchange *exchange, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* 405 in the same form, naming the request's method; allow: "GET, HEAD". Within on_request only. */
+void httpd_refuse_method(struct httpd_exchange *exchange, const char *allow);
 /* Passes on an answer that came from elsewhere: its headers as they came, less the hop-by-hop ones.
  */
 void httpd_relay(struct httpd_exchange *exchange, const struct http_message *answer);

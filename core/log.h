@@ -9,6 +9,8 @@
 #include <stdbool.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+/* The same as the choices of an option (core/option.h). */
+#define LOG_LEVELS "error|warn|info|debug"
 
 /* Set once at the start, before other threads run. Defaults: LOG_INFO, text. */
 void log_set_level(enum log_level level);

@@ -1,0 +1,116 @@
+/* quoit server: one server of a cluster, in the foreground. */
+#include <stdlib.h>
+
+#include "cmd/verbs.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/name.h"
+#include "server/server.h"
+
+struct server_options {
+    const char *listen;
+    const char *name;
+    const char *id;
+    uint64_t orphan_after_ns;
+    uint64_t ready_fd;
+    int log_level; /* enum log_level */
+    bool log_json;
+};
+
+static const struct option_def options[] = {
+    {.name = "listen",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct server_options, listen),
+     .metavar = "HOST:PORT",
+     .fallback = "127.0.0.1:5000",
+     .help = "Numeric address to serve on; port 0 takes any"},
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct server_options, name),
+     .metavar = "NAME",
+     .fallback = "Server1",
+     .help = "Its name in the cluster, told in X-Quoit-Server"},
+    {.name = "id",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct server_options, id),
+     .metavar = "ID",
+     .help =
+         "What /home greets with; else SERVER_ID of the environment, else the number at the end "
+         "of the name, else the name"},
+    {.name = "orphan-after",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct server_options, orphan_after_ns),
+     .metavar = "TIME",
+     .fallback = "0s",
+     .unit = "s",
+     .help = "End when no heartbeat came for so long; 0 never does"},
+    {.name = "ready-fd",
+     .type = OPTION_U64,
+     .offset = offsetof(struct server_options, ready_fd),
+     .metavar = "FD",
+     .max = 1u << 20,
+     .fallback = "0",
+     .help = "Write HOST:PORT to this inherited descriptor once it listens; 0 is none"},
+    {.name = "log-level",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct server_options, log_level),
+     .metavar = "LEVEL",
+     .choices = LOG_LEVELS,
+     .fallback = "info",
+     .help = "What to log"},
+    {.name = "log-json",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct server_options, log_json),
+     .help = "Log lines as JSON"},
+    {0},
+};
+
+static int run(int argc, char **argv);
+
+static const struct cli_verb server_verb = {
+    .name = "server",
+    .summary = "run one server of a cluster in the foreground",
+    .usage = "[options]",
+    .details =
+        "Answers GET /home, /heartbeat and /metrics until SIGTERM or SIGINT. A load balancer\n"
+        "starts its servers by itself; by hand it is useful as a target for `quoit load`.",
+    .options = options,
+    .run = run,
+};
+
+/* The ID that /home says (CONTRACT.md, Part 1). To be freed. */
+static char *choose_id(const struct server_options *opts)
+{
+    const char *id = opts->id ? opts->id : getenv("SERVER_ID");
+    uint64_t number;
+    if (id && *id)
+        return mem_strdup(id);
+    if (name_trailing_id(opts->name, &number))
+        return mem_printf("%llu", (unsigned long long)number);
+    return mem_strdup(opts->name);
+}
+
+static int run(int argc, char **argv)
+{
+    struct server_options opts;
+    cli_parse(&server_verb, argc, argv, &opts, 0, 0, NULL);
+    if (!name_valid(opts.name))
+        return cli_usage_error(&server_verb, "--name: '%s' is no server name", opts.name);
+    log_set_level((enum log_level)opts.log_level);
+    log_set_json(opts.log_json);
+    struct err err = {0};
+    struct server_config config = {.name = opts.name,
+                                   .orphan_after_ns = opts.orphan_after_ns,
+                                   .ready_fd = opts.ready_fd ? (int)opts.ready_fd : -1};
+    if (addr_parse(opts.listen, &config.listen, &err) != 0)
+        return cli_usage_error(&server_verb, "--listen: %s", err.message);
+    char *id = choose_id(&opts);
+    config.id = id;
+    int rc = server_run(&config, &err);
+    if (rc != 0)
+        log_error("server", "%s: %s", opts.name, err.message);
+    free(id);
+    return rc == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+VERB_REGISTER(server_verb);
