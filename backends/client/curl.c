@@ -169,6 +169,24 @@ static void finish(struct curl_slot *slot, enum client_error error, const char *
     self->in_on_done = false;
 }
 
+/* The errno of a failed transfer, 0 when there is none. libcurl keeps that of an earlier transfer
+ * of the same handle (seen in 7.88), so a read or write error's is believed only when libcurl's own
+ * message says the same. */
+static int transfer_errno(const struct curl_slot *slot, CURLcode code)
+{
+    long error_number = 0;
+
+    if (slot->connect_errno)
+        return slot->connect_errno;
+    curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &error_number);
+    if (code == CURLE_COULDNT_CONNECT)
+        return (int)error_number;
+    if ((code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && error_number &&
+        strstr(slot->error_text, err_errno_text((int)error_number)))
+        return (int)error_number;
+    return 0;
+}
+
 static enum client_error classify(const struct curl_slot *slot, CURLcode code, int error_number)
 {
     switch ((int)code) {
@@ -207,11 +225,8 @@ static void finish_transfer(struct curl_slot *slot, CURLcode code)
     enum client_error error = CLIENT_OK;
 
     if (code != CURLE_OK) {
-        long error_number = 0;
-        curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &error_number);
-        if (slot->connect_errno)
-            error_number = slot->connect_errno;
-        error = classify(slot, code, (int)error_number);
+        int error_number = transfer_errno(slot, code);
+        error = classify(slot, code, error_number);
         if (error == CLIENT_TOO_LARGE)
             snprintf(detail, sizeof(detail), "%s larger than %zu bytes",
                      slot->n_body_bytes ? "body" : "head",
@@ -220,10 +235,26 @@ static void finish_transfer(struct curl_slot *slot, CURLcode code)
         else
             snprintf(detail, sizeof(detail), "%s (libcurl %d)%s%s",
                      slot->error_text[0] ? slot->error_text : curl_easy_strerror(code), (int)code,
-                     error_number ? ": " : "",
-                     error_number ? err_errno_text((int)error_number) : "");
+                     error_number ? ": " : "", error_number ? err_errno_text(error_number) : "");
     }
     finish(slot, error, detail);
+}
+
+/* libcurl sends a request again by itself when a kept connection was closed under it, but gives up
+ * at the fifth time of a handle's life (7.88 does not start counting anew with a new transfer), its
+ * count then being 0 again. That is no failure of the request: it goes out once more. */
+static bool send_again(struct curl_slot *slot, CURLcode code)
+{
+    CURLMcode added;
+
+    if (code != CURLE_SEND_ERROR || slot->began ||
+        strncmp(slot->error_text, "Connection died", strlen("Connection died")) != 0)
+        return false;
+    slot->group->client->counts.n_resent++;
+    added = curl_multi_add_handle(slot->group->multi, slot->easy);
+    assert(added == CURLM_OK);
+    (void)added;
+    return true;
 }
 
 static void collect(struct curl_group *group)
@@ -234,11 +265,14 @@ static void collect(struct curl_group *group)
     while ((message = curl_multi_info_read(group->multi, &n_left))) {
         CURL *easy = message->easy_handle;
         CURLcode code = message->data.result; /* message dies with the removal */
-        char *slot = NULL;
+        struct curl_slot *slot;
+        char *private = NULL;
 
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &slot);
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+        slot = (struct curl_slot *)(void *)private;
         curl_multi_remove_handle(group->multi, easy);
-        finish_transfer((struct curl_slot *)(void *)slot, code);
+        if (!send_again(slot, code))
+            finish_transfer(slot, code);
     }
 }
 
@@ -404,7 +438,8 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
     }
     socket_of(self, fd)->fresh = true;
     self->counts.n_connections++;
-    /* A new connection for a request that has been sent already: libcurl sends it again. */
+    /* A new connection for a request that has been sent already: libcurl sends it again. (When it
+     * finds another kept connection for that, nobody is told, and it is not counted.) */
     curl_easy_getinfo(slot->easy, CURLINFO_REQUEST_SIZE, &n_sent);
     if (n_sent > 0)
         self->counts.n_resent++;
