@@ -57,7 +57,7 @@ UNIT_SRC := $(wildcard tests/unit/*_test.c tests/unit/*/*_test.c tests/unit/*/*/
 CONTRACT_SRC := $(wildcard tests/contract/*_test.c)
 BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
-# Helpers that every test, benchmark and fuzz target is linked with.
+# Helpers: each test, benchmark and fuzz target is linked with those that it calls.
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 BATS := $(wildcard tests/e2e/*.bats)
 ALL_SRC := $(SRC) $(TEMPLATE_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
@@ -71,7 +71,8 @@ MAIN_OBJ := $(BUILD)/cmd/main.o
 # Changes with every commit; a test needs it but is not linked anew for it.
 INFO_OBJ := $(filter $(BUILD)/core/build_info.o,$(OBJ))
 LIB_OBJ := $(filter-out $(MAIN_OBJ) $(INFO_OBJ),$(OBJ))
-SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(BUILD)/%.o)
+# Of this one an archive: a test takes what it names.
+SUPPORT := $(if $(SUPPORT_SRC),$(BUILD)/tests/support.a)
 UNIT := $(UNIT_SRC:%.c=$(BUILD)/%)
 CONTRACT := $(CONTRACT_SRC:%.c=$(BUILD)/%)
 BENCH := $(BENCH_SRC:%.c=$(BUILD)/%)
@@ -179,19 +180,25 @@ $(QUOIT): $(OBJ) $(LLHTTP_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) $(filter %.o,$^) -o $@ $(OWN_LDLIBS)
 
-TEST_OBJ := $(SUPPORT_OBJ) $(LIB_OBJ) $(LLHTTP_OBJ)
+$(SUPPORT): $(SUPPORT_SRC:%.c=$(BUILD)/%.o)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+TEST_OBJ := $(LIB_OBJ) $(LLHTTP_OBJ) $(SUPPORT)
+LINK_TEST = $(LINK) $(filter %.o,$^) $(INFO_OBJ) $(SUPPORT)
 
 $(UNIT) $(CONTRACT): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(LINK) $(filter %.o,$^) $(INFO_OBJ) -o $@ -lcmocka $(OWN_LDLIBS)
+	$(Q)$(LINK_TEST) -o $@ -lcmocka $(OWN_LDLIBS)
 
 $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(LINK) $(filter %.o,$^) $(INFO_OBJ) -o $@ $(OWN_LDLIBS)
+	$(Q)$(LINK_TEST) -o $@ -lcmocka $(OWN_LDLIBS)
 
 $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(LINK) -fsanitize=fuzzer $(filter %.o,$^) $(INFO_OBJ) -o $@ $(OWN_LDLIBS)
+	$(Q)$(LINK_TEST) -fsanitize=fuzzer -o $@ $(OWN_LDLIBS)
 
 # Kept: a test's object is no file to be made anew each time.
 .SECONDARY:
