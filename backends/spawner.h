@@ -3,7 +3,8 @@
  * A server is known by a uid the caller chooses and never uses twice, since a name can come back.
  * For each started uid exactly one of on_started / on_failed is called, and after on_started
  * exactly one on_exit, however the server ended. No callback runs inside the call that caused it:
- * always from the loop. */
+ * always from the loop. A callback may call any hook, close() too. A uid in use is refused with
+ * -EEXIST, a name that is not valid with -EINVAL. */
 #ifndef QUOIT_BACKENDS_SPAWNER_H
 #define QUOIT_BACKENDS_SPAWNER_H
 
@@ -36,8 +37,8 @@ struct spawner_server {
 struct spawner_handler {
     /* The server listens: told by the server itself, not guessed. */
     void (*on_started)(void *context, const struct spawner_server *server);
-    /* It could not be started, or ended before it listened, or took longer than start_timeout.
-     * Nothing of it is left. */
+    /* It could not be started, or ended before it listened (-ECHILD), or took longer than
+     * start_timeout (-ETIMEDOUT), or was stopped (-ECANCELED). Nothing of it is left. */
     void (*on_failed)(void *context, uint64_t uid, const struct err *err);
     /* It ended. why: "exit status 1", "killed by SIGKILL"; borrowed. */
     void (*on_exit)(void *context, uint64_t uid, const char *why);
@@ -47,7 +48,7 @@ struct spawner_config {
     struct ev_loop *loop;     /* (ref) */
     const char *program;      /* path of the quoit executable (ref) */
     uint64_t orphan_after_ns; /* passed to servers: end when no LB was heard for so long */
-    uint64_t start_timeout_ns;
+    uint64_t start_timeout_ns; /* 0 = none */
     const char *const *server_args; /* further words of the server's command line, NULL-ended (ref);
                                        made by us, never from a client (law 7) */
 };
@@ -68,7 +69,8 @@ struct spawner_ops {
      * no error; a later call may shorten the grace. */
     void (*stop)(struct spawner *spawner, uint64_t uid, uint64_t grace_ns);
     /* Required. Takes a server of an earlier life of the LB under this uid again: on_exit will tell
-     * of its end. 0; -ESRCH when it is gone or is not the same process any more. */
+     * of its end. 0; -ESRCH when it is gone or is not the same process any more; another negative
+     * errno when that could not be told. */
     int (*adopt)(struct spawner *spawner, const struct spawner_server *server, struct err *err);
 };
 
