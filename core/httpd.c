@@ -65,6 +65,31 @@ struct httpd {
 
 static void conn_flush(struct flush_item *item);
 
+static const struct metric_def metric_table[] = {
+    {"quoit_http_connections_accepted_total", METRIC_COUNTER, "connections",
+     "Client connections accepted", offsetof(struct httpd_counters, connections_accepted), 0},
+    {"quoit_http_connections_refused_total", METRIC_COUNTER, "connections",
+     "Client connections turned away because too many were open",
+     offsetof(struct httpd_counters, connections_refused), 0},
+    {"quoit_http_connections", METRIC_GAUGE, "connections", "Client connections open now",
+     offsetof(struct httpd_counters, connections), 0},
+    {"quoit_http_requests_total", METRIC_COUNTER, "requests", "Whole requests taken from clients",
+     offsetof(struct httpd_counters, requests), 0},
+    {"quoit_http_bad_requests_total", METRIC_COUNTER, "requests",
+     "Requests refused before they were whole: not HTTP, past a limit, too slow",
+     offsetof(struct httpd_counters, bad_requests), 0},
+    {"quoit_http_timeouts_total", METRIC_COUNTER, "connections",
+     "Client connections that passed a deadline", offsetof(struct httpd_counters, timeouts), 0},
+    {"quoit_http_received_bytes_total", METRIC_COUNTER, "bytes", "Bytes read from clients",
+     offsetof(struct httpd_counters, bytes_in), 0},
+    {"quoit_http_sent_bytes_total", METRIC_COUNTER, "bytes", "Bytes written to clients",
+     offsetof(struct httpd_counters, bytes_out), 0},
+    {0},
+};
+
+const struct metric_set httpd_metric_set = {"http", metric_table, sizeof(struct httpd_counters)};
+METRICS_REGISTER(httpd_metric_set);
+
 /* ---- exchanges --------------------------------------------------------------------------------
  */
 
@@ -143,7 +168,8 @@ static void conn_close(struct httpd_conn *conn)
     if (conn->next)
         conn->next->link = conn->link;
     free(conn);
-    if (--httpd->n_conns == 0)
+    metric_set_gauge(&httpd->counters.connections, --httpd->n_conns);
+    if (httpd->n_conns == 0)
         ev_timer_stop(httpd->config.loop, &httpd->sweep);
 }
 
@@ -167,7 +193,7 @@ static void maybe_continue(struct httpd_conn *conn)
 static void refuse_input(struct httpd_conn *conn, unsigned status, const char *reason)
 {
     conn->closing = true;
-    conn->httpd->counters.bad_requests++;
+    metric_bump(&conn->httpd->counters.bad_requests);
     httpd_refuse(exchange_new(conn), status, "%s", reason);
 }
 
@@ -182,7 +208,7 @@ static void take_request(struct httpd_conn *conn)
     exchange->http10 = request->minor == 0;
     conn->closing = !exchange->keep_alive;
     conn->continue_sent = false;
-    httpd->counters.requests++;
+    metric_bump(&httpd->counters.requests);
     httpd->config.on_request(httpd->config.context, exchange);
     http_parser_next(&conn->parser, &conn->in);
 }
@@ -244,7 +270,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
         conn_touch(conn);
         return;
     }
-    conn->httpd->counters.bytes_in += (uint64_t)n;
+    metric_bump_by(&conn->httpd->counters.bytes_in, (uint64_t)n);
     if (conn->closing)
         return;
     buf_commit(&conn->in, (size_t)n);
@@ -287,7 +313,7 @@ static void conn_flush(struct flush_item *item)
         }
         if (n > 0) {
             buf_consume(&conn->out, (size_t)n);
-            httpd->counters.bytes_out += (uint64_t)n;
+            metric_bump_by(&httpd->counters.bytes_out, (uint64_t)n);
         }
         if (n > 0 || !ev_is_active(&conn->write_io))
             conn->write_since = now_of(conn);
@@ -332,10 +358,11 @@ static void conn_open(struct httpd *httpd, int fd, const struct addr *peer)
     if (conn->next)
         conn->next->link = &conn->next;
     httpd->conns = conn;
-    if (httpd->n_conns++ == 0)
+    metric_set_gauge(&httpd->counters.connections, ++httpd->n_conns);
+    if (httpd->n_conns == 1)
         ev_timer_again(httpd->config.loop, &httpd->sweep);
     ev_io_start(httpd->config.loop, &conn->read_io);
-    httpd->counters.accepted++;
+    metric_bump(&httpd->counters.connections_accepted);
 }
 
 /* ---- accepting and deadlines ------------------------------------------------------------------
@@ -362,7 +389,7 @@ static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int events)
         if (httpd->n_conns >= httpd->config.limits.max_connections) {
             static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
                                        "Connection: close\r\nRetry-After: 1\r\n\r\n";
-            httpd->counters.refused++;
+            metric_bump(&httpd->counters.connections_refused);
             send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
             close(fd);
             continue;
@@ -381,7 +408,7 @@ static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, i
 
 static void time_out(struct httpd_conn *conn, const char *reason)
 {
-    conn->httpd->counters.timeouts++;
+    metric_bump(&conn->httpd->counters.timeouts);
     ev_io_stop(conn->httpd->config.loop, &conn->read_io);
     refuse_input(conn, 408, reason);
 }
@@ -401,7 +428,7 @@ static void check_deadlines(struct httpd_conn *conn)
     double waited = now_of(conn) - conn->phase_since;
     if (ev_is_active(&conn->write_io) &&
         now_of(conn) - conn->write_since > (double)limits->write_timeout_ns * 1e-9) {
-        conn->httpd->counters.timeouts++;
+        metric_bump(&conn->httpd->counters.timeouts);
         conn_close(conn);
     } else if (conn->phase == PHASE_LINGER) {
         if (waited > LINGER_S)

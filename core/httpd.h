@@ -17,6 +17,7 @@
 #include "core/addr.h"
 #include "core/flush.h"
 #include "core/http.h"
+#include "core/metrics.h"
 
 struct httpd;
 struct httpd_conn;
@@ -57,10 +58,14 @@ struct httpd_config {
     void *context;
 };
 
-/* Counted since the start; read by metrics. */
+/* Counted by the loop's thread alone, read by any. */
 struct httpd_counters {
-    uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out;
+    uint64_t connections_accepted, connections_refused, connections;
+    uint64_t requests, bad_requests, timeouts, bytes_in, bytes_out;
 };
+
+/* Describes struct httpd_counters for /metrics. */
+extern const struct metric_set httpd_metric_set;
 
 struct httpd *httpd_new(const struct httpd_config *config);
 /* Closes everything. Every exchange must have been answered. Takes NULL. */

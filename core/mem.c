@@ -45,6 +45,15 @@ void *mem_zalloc(size_t n, size_t size)
     return memory;
 }
 
+void *mem_aligned_zalloc(size_t alignment, size_t size)
+{
+    void *memory = aligned_alloc(alignment, size);
+
+    if (memory == NULL)
+        mem_die("aligned_alloc failed", size);
+    return memset(memory, 0, size);
+}
+
 void *mem_realloc(void *old, size_t n, size_t size)
 {
     size_t bytes = mem_product(n, size);

@@ -44,10 +44,18 @@ static inline void metric_bump(uint64_t *value)
     __atomic_store_n(value, __atomic_load_n(value, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
 
+static inline void metric_bump_by(uint64_t *value, uint64_t n)
+{
+    __atomic_store_n(value, __atomic_load_n(value, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
 static inline void metric_set_gauge(uint64_t *value, uint64_t to)
 {
     __atomic_store_n(value, to, __ATOMIC_RELAXED);
 }
+
+/* Of the text metrics_print() makes. */
+#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /* One line of a metric: where its values stand and which labels it bears. */
 struct metric_row {

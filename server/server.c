@@ -32,29 +32,12 @@ struct server {
     ev_tstamp drain_until;
 };
 
-/* What /metrics shows; filled when it is asked for. */
+/* What /metrics shows beside the HTTP server's counters; filled when it is asked for. */
 struct server_metrics {
-    uint64_t requests, bad_requests, connections_accepted, connections, bytes_in, bytes_out,
-        timeouts;
     uint64_t cpu_ns, uptime_ns;
 };
 
 static const struct metric_def metric_table[] = {
-    {"quoit_server_requests_total", METRIC_COUNTER, "requests", "Whole requests taken",
-     offsetof(struct server_metrics, requests), 0},
-    {"quoit_server_bad_requests_total", METRIC_COUNTER, "requests",
-     "Requests refused by the HTTP parser or its limits",
-     offsetof(struct server_metrics, bad_requests), 0},
-    {"quoit_server_connections_total", METRIC_COUNTER, "connections", "Connections accepted",
-     offsetof(struct server_metrics, connections_accepted), 0},
-    {"quoit_server_connections", METRIC_GAUGE, "connections", "Connections open now",
-     offsetof(struct server_metrics, connections), 0},
-    {"quoit_server_received_bytes_total", METRIC_COUNTER, "bytes", "Bytes read from clients",
-     offsetof(struct server_metrics, bytes_in), 0},
-    {"quoit_server_sent_bytes_total", METRIC_COUNTER, "bytes", "Bytes written to clients",
-     offsetof(struct server_metrics, bytes_out), 0},
-    {"quoit_server_timeouts_total", METRIC_COUNTER, "connections",
-     "Connections closed because a deadline passed", offsetof(struct server_metrics, timeouts), 0},
     {"quoit_server_cpu_seconds_total", METRIC_COUNTER, "seconds",
      "User and system CPU time of the process", offsetof(struct server_metrics, cpu_ns), 1e-9},
     {"quoit_server_uptime_seconds", METRIC_GAUGE, "seconds", "Time since the server listens",
@@ -68,24 +51,18 @@ METRICS_REGISTER(server_metric_set);
 
 static void answer_metrics(struct server *server, struct httpd_exchange *exchange)
 {
-    const struct httpd_counters *counters = httpd_counters(server->httpd);
     struct server_metrics values = {
-        .requests = counters->requests,
-        .bad_requests = counters->bad_requests,
-        .connections_accepted = counters->accepted,
-        .connections = httpd_n_connections(server->httpd),
-        .bytes_in = counters->bytes_in,
-        .bytes_out = counters->bytes_out,
-        .timeouts = counters->timeouts,
         .cpu_ns = clock_cpu_ns(),
         .uptime_ns = clock_now_ns() - server->started_ns,
     };
-    const void *copies[] = {&values};
-    struct metric_row row = {NULL, copies, 1};
+    const void *http_copies[] = {httpd_counters(server->httpd)};
+    const void *server_copies[] = {&values};
+    struct metric_row http_row = {NULL, http_copies, 1}, server_row = {NULL, server_copies, 1};
     struct buf text;
     buf_init(&text, 0);
-    metrics_print(&text, &server_metric_set, &row, 1);
-    httpd_reply(exchange, 200, "text/plain; version=0.0.4", NULL, buf_head(&text), buf_len(&text));
+    metrics_print(&text, &httpd_metric_set, &http_row, 1);
+    metrics_print(&text, &server_metric_set, &server_row, 1);
+    httpd_reply(exchange, 200, METRICS_CONTENT_TYPE, NULL, buf_head(&text), buf_len(&text));
     buf_done(&text);
 }
 

@@ -1,0 +1,491 @@
+#include "lb/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/flush.h"
+#include "core/httpc.h"
+#include "core/httpd.h"
+#include "core/mem.h"
+#include "core/metrics.h"
+#include "lb/forward.h"
+#include "lb/letters.h"
+
+/* How far down a key's preference list a request looks for a server that is up. */
+#define MAX_PREFERENCES 16
+/* A server whose connection broke is passed over so long, unless the control loop rules before. */
+#define DOWN_S 0.1
+#define STOP_STEP_S 0.01
+#define STOP_AFTER_S 5.0
+#define MAX_ADMIN_CALLS 256
+
+/* This worker's connection to one server. */
+struct upstream {
+    struct worker *worker;
+    uint64_t uid;
+    struct httpc *httpc;
+    struct server_counters *counters; /* this worker's row (ref) */
+    ev_tstamp down_until;
+    bool draining, drained;
+};
+
+struct worker {
+    struct worker_config config;
+    struct ev_loop *loop;
+    struct flusher flusher;
+    struct mailbox mailbox;
+    struct httpd *httpd;
+    const struct snapshot *snapshot;
+    struct upstream **upstreams; /* one for each server of the snapshot, under its index */
+    struct rng rng;
+    struct ev_timer stop_timer;
+    ev_tstamp stop_at;
+    size_t n_admin;        /* calls on their way to the control loop and back */
+    bool stopping, ending; /* ending: nothing is routed any more */
+    pthread_t thread;
+    struct worker_metrics metrics;
+};
+
+/* A client's request while a server has it; lives in its exchange's `user`. */
+struct routed {
+    struct httpc_request call;
+    struct httpd_exchange *exchange;
+    struct worker *worker;
+    struct upstream *upstream;
+    uint64_t key;
+    uint64_t failed_uid; /* the server it failed on; 0 = none */
+    bool repeatable, retried;
+    struct forward forward;
+};
+
+static void route(struct routed *routed);
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+static void count_answer(struct worker *worker, unsigned status)
+{
+    struct worker_metrics *metrics = &worker->metrics;
+    metric_bump(status >= 500   ? &metrics->answered_5xx
+                : status >= 400 ? &metrics->answered_4xx
+                                : &metrics->answered_2xx);
+}
+
+/* Ends the request with a refusal. */
+static void refuse(struct routed *routed, unsigned status, const char *reason)
+{
+    forward_done(&routed->forward);
+    count_answer(routed->worker, status);
+    httpd_refuse(routed->exchange, status, "%s", reason);
+}
+
+static void tell_control(struct worker *worker, enum letter_type type, uint64_t uid, int code)
+{
+    struct lb_letter *letter = letter_new(type, worker->config.index);
+    letter->uid = uid;
+    letter->code = code;
+    letter->version = worker->snapshot->version;
+    mailbox_post(worker->config.control, &letter->letter);
+}
+
+static void tell_if_drained(struct upstream *upstream)
+{
+    if (!upstream->draining || upstream->drained || httpc_n_in_flight(upstream->httpc) > 0)
+        return;
+    upstream->drained = true;
+    tell_control(upstream->worker, LETTER_DRAINED, upstream->uid, 0);
+}
+
+static struct routed *routed_of(struct httpc_request *call)
+{
+    return (struct routed *)call; /* its first member */
+}
+
+static void on_answer(struct httpc_request *call, const struct http_message *answer)
+{
+    struct routed *routed = routed_of(call);
+    struct worker *worker = routed->worker;
+    struct upstream *upstream = routed->upstream;
+    if (answer->status == 404) {
+        /* CONTRACT.md, Part 1: a path that no server has. The servers are alike: one speaks for
+         * all. */
+        metric_bump(&worker->metrics.unknown_paths);
+        char reason[1024];
+        snprintf(reason, sizeof(reason), "'%.*s' endpoint does not exist in server replicas",
+                 (int)routed->forward.path.len, routed->forward.path.at);
+        refuse(routed, 400, reason);
+    } else {
+        count_answer(worker, answer->status);
+        forward_done(&routed->forward);
+        httpd_relay(routed->exchange, answer);
+    }
+    tell_if_drained(upstream);
+}
+
+/* One more try, elsewhere, where that can do no harm. */
+static void on_failure(struct httpc_request *call, int code, bool sent)
+{
+    struct routed *routed = routed_of(call);
+    struct worker *worker = routed->worker;
+    struct upstream *upstream = routed->upstream;
+    metric_bump(&upstream->counters->failures);
+    metric_bump(&worker->metrics.upstream_failures);
+    if (!routed->retried && (routed->repeatable || !sent)) {
+        routed->retried = true;
+        routed->failed_uid = upstream->uid;
+        metric_bump(&worker->metrics.retries);
+        route(routed);
+    } else {
+        refuse(routed, code == -EPROTO ? 502 : 503,
+               code == -EPROTO ? "the server's answer was not HTTP"
+                               : "the connection to the server broke");
+    }
+    tell_if_drained(upstream);
+}
+
+/* ---- routing ----------------------------------------------------------------------------------
+ */
+
+static bool is_up(const struct worker *worker, const struct upstream *upstream)
+{
+    return upstream->down_until <= ev_now(worker->loop);
+}
+
+/* The key's own server, as long as nothing speaks against it; else the next of its preference list
+ * that is up and has not failed this request; else, rather than none, one that is in doubt. NULL
+ * only without servers. */
+static struct upstream *choose(const struct routed *routed)
+{
+    const struct worker *worker = routed->worker;
+    const struct placement *placement = worker->snapshot->placement;
+    uint32_t first = placement_lookup(placement, routed->key);
+    if (first == PLACEMENT_NONE)
+        return NULL;
+    struct upstream *own = worker->upstreams[first];
+    if (own->uid != routed->failed_uid && is_up(worker, own))
+        return own;
+    uint32_t order[MAX_PREFERENCES];
+    size_t n = placement_lookup_n(placement, routed->key, MAX_PREFERENCES, order);
+    struct upstream *doubtful = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct upstream *upstream = worker->upstreams[order[i]];
+        if (upstream->uid == routed->failed_uid)
+            continue;
+        if (is_up(worker, upstream))
+            return upstream;
+        if (!doubtful)
+            doubtful = upstream;
+    }
+    return doubtful ? doubtful : own;
+}
+
+static void route(struct routed *routed)
+{
+    struct worker *worker = routed->worker;
+    struct upstream *upstream = worker->ending ? NULL : choose(routed);
+    int rc = -ENOENT;
+    if (upstream) {
+        routed->upstream = upstream;
+        rc = httpc_send(upstream->httpc, &routed->call, routed->forward.bytes, routed->forward.n);
+        if (rc == 0) {
+            metric_bump(&upstream->counters->requests);
+            return;
+        }
+        upstream->down_until = ev_now(worker->loop) + DOWN_S;
+    }
+    metric_bump(&worker->metrics.unroutable);
+    refuse(routed, 503,
+           !upstream        ? "no server is there to answer"
+           : rc == -ENOBUFS ? "too much is waiting for the server"
+                            : "no connection to the server could be made");
+}
+
+static void route_request(struct worker *worker, struct httpd_exchange *exchange)
+{
+    const struct http_message *request = exchange->request;
+    struct routed *routed = exchange->user;
+    routed->call = (struct httpc_request){.on_answer = on_answer,
+                                          .on_failure = on_failure,
+                                          .head_only = request->method == HTTP_HEAD};
+    routed->exchange = exchange;
+    routed->worker = worker;
+    routed->upstream = NULL;
+    routed->failed_uid = 0;
+    routed->repeatable = http_method_idempotent(request->method);
+    routed->retried = false;
+    routed->key = key_of(&worker->config.key_source, request, httpd_peer(exchange), &worker->rng);
+    forward_init(&routed->forward, request);
+    metric_bump(&worker->metrics.routed);
+    route(routed);
+}
+
+/* ---- the LB's own endpoints -------------------------------------------------------------------
+ */
+
+static const struct endpoint {
+    const char *path;
+    enum admin_endpoint endpoint;
+    llhttp_method_t method;
+    const char *allow;
+} endpoints[] = {
+    {"/rep", ADMIN_REP, HTTP_GET, "GET, HEAD"},
+    {"/add", ADMIN_ADD, HTTP_POST, "POST"},
+    {"/rm", ADMIN_RM, HTTP_DELETE, "DELETE"},
+    {"/cluster", ADMIN_CLUSTER, HTTP_GET, "GET, HEAD"},
+    {"/healthz", ADMIN_HEALTHZ, HTTP_GET, "GET, HEAD"},
+    {"/metrics", ADMIN_METRICS, HTTP_GET, "GET, HEAD"},
+};
+
+static const struct endpoint *find_endpoint(struct http_view path)
+{
+    for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
+        if (http_view_equal(path, endpoints[i].path))
+            return &endpoints[i];
+    return NULL;
+}
+
+static void call_control(struct worker *worker, struct httpd_exchange *exchange,
+                         const struct endpoint *endpoint)
+{
+    const struct http_message *request = exchange->request;
+    bool allowed = request->method == endpoint->method ||
+                   (endpoint->method == HTTP_GET && request->method == HTTP_HEAD);
+    if (!allowed) {
+        httpd_refuse_method(exchange, endpoint->allow);
+        return;
+    }
+    if (worker->stopping || worker->n_admin >= MAX_ADMIN_CALLS) {
+        httpd_refuse(exchange, 503, "%s",
+                     worker->stopping ? "the load balancer is ending"
+                                      : "too many administrative calls are under way");
+        return;
+    }
+    struct admin_call *call = mem_zalloc(1, sizeof(*call));
+    call->base.type = LETTER_ADMIN;
+    call->base.worker = worker->config.index;
+    call->endpoint = endpoint->endpoint;
+    call->exchange = exchange;
+    buf_init(&call->body, 0);
+    buf_append(&call->body, request->body.at, request->body.len);
+    buf_init(&call->answer, 0);
+    worker->n_admin++;
+    mailbox_post(worker->config.control, &call->base.letter);
+}
+
+static void pass_answer(struct worker *worker, struct admin_call *call)
+{
+    worker->n_admin--;
+    httpd_reply(call->exchange, call->status, call->content_type, NULL, buf_head(&call->answer),
+                buf_len(&call->answer));
+    admin_call_free(call);
+}
+
+static void on_request(void *context, struct httpd_exchange *exchange)
+{
+    struct worker *worker = context;
+    const struct endpoint *endpoint = find_endpoint(exchange->request->path);
+    metric_bump(&worker->metrics.requests);
+    if (endpoint)
+        call_control(worker, exchange, endpoint);
+    else
+        route_request(worker, exchange);
+}
+
+/* ---- snapshots and upstreams ------------------------------------------------------------------
+ */
+
+static void on_down(void *context, int code)
+{
+    struct upstream *upstream = context;
+    upstream->down_until = ev_now(upstream->worker->loop) + DOWN_S;
+    if (!upstream->draining)
+        tell_control(upstream->worker, LETTER_SUSPECT, upstream->uid, code);
+}
+
+static struct upstream *upstream_new(struct worker *worker, const struct snapshot_server *server)
+{
+    struct upstream *upstream = mem_zalloc(1, sizeof(*upstream));
+    upstream->worker = worker;
+    upstream->uid = server->uid;
+    upstream->counters = &server->counters[worker->config.index];
+    upstream->httpc = httpc_new(&(struct httpc_config){.loop = worker->loop,
+                                                       .flusher = &worker->flusher,
+                                                       .addr = server->addr,
+                                                       .on_down = on_down,
+                                                       .context = upstream});
+    return upstream;
+}
+
+/* What is under way on it fails, and goes elsewhere where it may. */
+static void upstream_free(struct upstream *upstream)
+{
+    if (!upstream)
+        return;
+    upstream->draining = upstream->drained = true; /* nobody is told any more */
+    httpc_free(upstream->httpc);
+    free(upstream);
+}
+
+static struct upstream *take_upstream(struct upstream **upstreams, size_t n, uint64_t uid)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct upstream *upstream = upstreams[i];
+        if (upstream && upstream->uid == uid) {
+            upstreams[i] = NULL;
+            return upstream;
+        }
+    }
+    return NULL;
+}
+
+/* Goes over to the current snapshot: connections to servers that stay are kept, those to servers
+ * that are gone are cut, so that what hangs on them is answered by others. */
+static void take_snapshot(struct worker *worker)
+{
+    struct upstream **old = worker->upstreams;
+    size_t n_old = worker->snapshot ? worker->snapshot->n_servers : 0;
+    const struct snapshot *snapshot =
+        publisher_take(worker->config.publisher, worker->config.index);
+    worker->snapshot = snapshot;
+    worker->upstreams = mem_zalloc(snapshot->n_servers + 1, sizeof(*worker->upstreams));
+    for (size_t i = 0; i < snapshot->n_servers; i++) {
+        struct upstream *upstream = take_upstream(old, n_old, snapshot->servers[i].uid);
+        if (!upstream)
+            upstream = upstream_new(worker, &snapshot->servers[i]);
+        upstream->draining = i >= snapshot->n_placed;
+        worker->upstreams[i] = upstream;
+    }
+    for (size_t i = 0; i < n_old; i++)
+        upstream_free(old[i]);
+    free(old);
+    tell_control(worker, LETTER_TOOK, 0, 0);
+    for (size_t i = snapshot->n_placed; i < snapshot->n_servers; i++)
+        tell_if_drained(worker->upstreams[i]);
+}
+
+/* ---- life -------------------------------------------------------------------------------------
+ */
+
+static void end(struct worker *worker)
+{
+    worker->ending = true;
+    for (size_t i = 0; i < worker->snapshot->n_servers; i++)
+        upstream_free(worker->upstreams[i]);
+    free(worker->upstreams);
+    worker->upstreams = NULL;
+    httpd_free(worker->httpd);
+    worker->httpd = NULL;
+    tell_control(worker, LETTER_STOPPED, 0, 0);
+    ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void on_stop_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)events;
+    struct worker *worker = timer->data;
+    if (worker->n_admin > 0)
+        return; /* the control loop answers every call before it ends */
+    if (httpd_n_connections(worker->httpd) == 0 || ev_now(loop) > worker->stop_at) {
+        ev_timer_stop(loop, timer);
+        end(worker);
+    }
+}
+
+static void stop(struct worker *worker)
+{
+    if (worker->stopping)
+        return;
+    worker->stopping = true;
+    worker->stop_at = ev_now(worker->loop) + STOP_AFTER_S;
+    httpd_drain(worker->httpd);
+    ev_timer_again(worker->loop, &worker->stop_timer);
+}
+
+static void on_letter(void *context, struct letter *raw)
+{
+    struct worker *worker = context;
+    struct lb_letter *letter = (struct lb_letter *)raw;
+    switch (letter->type) {
+    case LETTER_ANSWER:
+        pass_answer(worker, (struct admin_call *)letter);
+        return;
+    case LETTER_TAKE:
+        if (!worker->ending)
+            take_snapshot(worker);
+        break;
+    case LETTER_STOP:
+        stop(worker);
+        break;
+    default:
+        assert(!"a letter that no worker takes");
+    }
+    free(letter);
+}
+
+static void *run(void *context)
+{
+    struct worker *worker = context;
+    ev_run(worker->loop, 0);
+    return NULL;
+}
+
+static void free_worker(struct worker *worker)
+{
+    mailbox_close(&worker->mailbox);
+    flusher_done(&worker->flusher);
+    ev_loop_destroy(worker->loop);
+    free(worker);
+}
+
+int worker_start(const struct worker_config *config, struct worker **ret_worker, struct err *err)
+{
+    struct worker *worker = mem_aligned_zalloc(_Alignof(struct worker), sizeof(*worker));
+    worker->config = *config;
+    worker->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+    rng_seed(&worker->rng, config->seed);
+    flusher_init(&worker->flusher, worker->loop);
+    mailbox_open(&worker->mailbox, worker->loop, on_letter, worker);
+    ev_timer_init(&worker->stop_timer, on_stop_timer, 0., STOP_STEP_S);
+    worker->stop_timer.data = worker;
+    worker->httpd = httpd_new(&(struct httpd_config){.loop = worker->loop,
+                                                     .flusher = &worker->flusher,
+                                                     .user_bytes = sizeof(struct routed),
+                                                     .on_request = on_request,
+                                                     .context = worker});
+    httpd_listen(worker->httpd, config->listen_fd);
+    take_snapshot(worker);
+    int rc = pthread_create(&worker->thread, NULL, run, worker);
+    if (rc != 0) {
+        end(worker);
+        free_worker(worker);
+        return err_set_errno(err, -rc, "cannot start worker thread %zu", config->index + 1);
+    }
+    *ret_worker = worker;
+    return 0;
+}
+
+struct mailbox *worker_mailbox(struct worker *worker)
+{
+    return &worker->mailbox;
+}
+
+const struct worker_metrics *worker_metrics(const struct worker *worker)
+{
+    return &worker->metrics;
+}
+
+const struct httpd_counters *worker_http_counters(const struct worker *worker)
+{
+    return httpd_counters(worker->httpd);
+}
+
+void worker_join(struct worker *worker)
+{
+    if (!worker)
+        return;
+    pthread_join(worker->thread, NULL);
+    free_worker(worker);
+}

@@ -1,0 +1,48 @@
+/* A worker: one thread, one loop, its own listening socket, its own connections to the servers.
+ *
+ *   client ─▶ httpd ─▶ on_request ─┬─ an endpoint of the LB ─▶ control loop ─▶ answer
+ *                                  └─ key → placement → upstream ─(pipelined)─▶ server ─▶ relay
+ *
+ * A data request takes no lock and waits for no other thread. A request whose connection breaks
+ * goes to another server once when it may be repeated (idempotent, or surely not sent); else 503.
+ */
+#ifndef QUOIT_LB_WORKER_H
+#define QUOIT_LB_WORKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/httpd.h"
+#include "core/mailbox.h"
+#include "lb/key.h"
+#include "lb/snapshot.h"
+
+struct worker;
+
+struct worker_config {
+    size_t index;
+    int listen_fd;               /* taken over */
+    struct publisher *publisher; /* (ref) a snapshot is published before the worker starts */
+    struct mailbox *control;     /* (ref) */
+    struct key_source key_source;
+    uint64_t seed;
+};
+
+/* What each worker counts, summed for /metrics. Written by the worker alone, read by anyone. */
+struct worker_metrics {
+    _Alignas(64) uint64_t requests;
+    uint64_t routed, answered_2xx, answered_4xx, answered_5xx;
+    uint64_t unknown_paths, retries, upstream_failures, unroutable;
+};
+
+/* Starts the thread. 0 or a negative errno; then listen_fd is closed. */
+int worker_start(const struct worker_config *config, struct worker **ret_worker, struct err *err);
+/* Its mailbox, for letters of the control loop. */
+struct mailbox *worker_mailbox(struct worker *worker);
+const struct worker_metrics *worker_metrics(const struct worker *worker);
+/* What its HTTP server counts; not after LETTER_STOPPED. */
+const struct httpd_counters *worker_http_counters(const struct worker *worker);
+/* After its LETTER_STOPPED came: joins the thread and frees it. Takes NULL. */
+void worker_join(struct worker *worker);
+
+#endif
