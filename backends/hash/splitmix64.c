@@ -60,7 +60,7 @@ static uint64_t splitmix64_bytes(const void *params, const void *bytes, size_t n
 
 static const struct hash_ops splitmix64_hash = {
     .part = {.name = "splitmix64",
-             .summary = "a 64-bit mixer, the fastest good hash of a number",
+             .summary = "a 64-bit mixer of numbers: three shifts, two multiplications",
              .source = "Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (2014)",
              .options = splitmix64_options,
              .params_size = sizeof(struct splitmix64_params)},

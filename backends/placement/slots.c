@@ -198,17 +198,25 @@ static void slots_shares(const struct placement *placement, double *shares)
         shares[i] /= (double)slots->n_slots;
 }
 
-/* NK distinct slots drawn uniformly cut the circle into gaps; a member's K gaps hold its K slots
- * and a beta-binomial part of the free ones, hence CoV² = (1 − NK/M) (N − 1) / (NK + 1): the ring's
- * variance less the load. Probing crowds occupied slots together, which at the loads where probing
- * is rare changes little. */
+/* A node's arc is its own slot and the free ones before it. With α = NK/M slots taken, a free slot
+ * follows another free one with probability q: 1 − α if NK distinct slots were drawn, e^−α under
+ * linear probing, where a collision lengthens a cluster instead of shortening a gap (Knuth, vol. 3,
+ * §6.4; the Poisson limit of parking functions). Free runs are geometric, a member has K nodes of
+ * the NK without replacement, which gives
+ *
+ *     CoV² = (N − 1) / (NK + 1) · (1 − α) · (α (1 + q) / (1 − q) − (1 − α)),
+ *
+ * the ring's variance at α → 0. Within 4 % of simulation up to α = 0.4, for quadratic probing too;
+ * fuller maps spread up to 6 % more with linear probing, and with quadratic up to a third less. */
 static double slots_spread(const void *params, size_t n)
 {
     const struct slots_params *p = params;
     double nodes = (double)n * (double)p->n_virtual;
-    if (n < 2)
+    double load = nodes / (double)p->n_slots;
+    if (n < 2 || load >= 1.0) /* alone, or no free slot to share out */
         return 0.0;
-    return sqrt((1.0 - nodes / (double)p->n_slots) * ((double)n - 1.0) / (nodes + 1.0));
+    double run = load / tanh(load / 2); /* α (1 + q) / (1 − q) */
+    return sqrt(((double)n - 1.0) / (nodes + 1.0) * (1.0 - load) * (run - (1.0 - load)));
 }
 
 static const struct placement_ops slots_placement = {

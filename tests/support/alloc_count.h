@@ -1,0 +1,83 @@
+/* Counts the allocations of this program, for tests of "never allocates" (law 3). Include it in
+ * the one .c file of a test program: it defines malloc and friends for the whole program, or, under
+ * a sanitizer, which has its own, asks to be told. */
+#ifndef QUOIT_TESTS_SUPPORT_ALLOC_COUNT_H
+#define QUOIT_TESTS_SUPPORT_ALLOC_COUNT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* Of the calling thread: what other threads allocate is not this test's matter. */
+static _Thread_local uint64_t alloc_counter;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ALLOC_COUNT_BY_HOOKS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ALLOC_COUNT_BY_HOOKS
+#endif
+#endif
+
+#ifdef ALLOC_COUNT_BY_HOOKS
+#include <sanitizer/allocator_interface.h>
+
+static void alloc_count_malloc(const volatile void *block, size_t bytes)
+{
+    (void)block;
+    (void)bytes;
+    alloc_counter++;
+}
+
+static void alloc_count_free(const volatile void *block)
+{
+    (void)block;
+}
+
+static inline void alloc_count_init(void)
+{
+    __sanitizer_install_malloc_and_free_hooks(alloc_count_malloc, alloc_count_free);
+}
+
+#else
+extern void *__libc_malloc(size_t bytes);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *old, size_t bytes);
+extern void *__libc_memalign(size_t alignment, size_t bytes);
+
+void *malloc(size_t bytes)
+{
+    alloc_counter++;
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    alloc_counter++;
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *old, size_t bytes)
+{
+    alloc_counter++;
+    return __libc_realloc(old, bytes);
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    alloc_counter++;
+    return __libc_memalign(alignment, bytes);
+}
+
+static inline void alloc_count_init(void)
+{
+}
+#endif
+
+/* Allocations of this thread so far, since alloc_count_init(). */
+static inline uint64_t alloc_count(void)
+{
+    return alloc_counter;
+}
+
+#endif
