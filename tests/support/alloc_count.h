@@ -8,8 +8,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Of the calling thread: what other threads allocate is not this test's matter. */
-static _Thread_local uint64_t alloc_counter;
+/* Of the calling thread: what other threads allocate is not this test's matter. volatile, since a
+ * compiler knows that malloc changes no variable of ours. */
+static _Thread_local volatile uint64_t alloc_counter;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ALLOC_COUNT_BY_HOOKS
@@ -20,7 +21,10 @@ static _Thread_local uint64_t alloc_counter;
 #endif
 
 #ifdef ALLOC_COUNT_BY_HOOKS
-#include <sanitizer/allocator_interface.h>
+/* <sanitizer/allocator_interface.h>, which comes with clang only. */
+extern int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *,
+                                                                       size_t),
+                                                     void (*on_free)(const volatile void *));
 
 static void alloc_count_malloc(const volatile void *block, size_t bytes)
 {
