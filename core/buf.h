@@ -30,7 +30,8 @@ static inline size_t buf_len(const struct buf *buf)
 
 static inline char *buf_head(const struct buf *buf)
 {
-    return buf->data + buf->start;
+    /* An empty buffer may hold no memory, and NULL + 0 is undefined in C. */
+    return buf->data != NULL ? buf->data + buf->start : NULL;
 }
 
 /* Makes room for at least n bytes after `end` and returns where they go, or NULL if readable + n
