@@ -1,6 +1,7 @@
 /* quoit ring: which server gets how much, computed and not measured. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

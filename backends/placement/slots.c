@@ -14,6 +14,7 @@
  * Not PLACEMENT_MINIMAL_MOVES, and that is a finding: a node that was displaced by the removed
  * server's falls back to its own slot, or probes to another, and takes keys of third servers with
  * it. tests/unit/backends/placement/slots_test.c shows the cases of the assignment's own map. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -109,6 +110,7 @@ static int slots_build(const void *params, const struct placement_member *member
                        struct err *err)
 {
     const struct slots_params *p = params;
+    assert(p->n_slots > 0); /* the option's minimum */
     uint64_t n_nodes = n * p->n_virtual;
     if (n_nodes > p->n_slots)
         return err_set(err, -EINVAL,

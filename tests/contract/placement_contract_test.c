@@ -392,8 +392,8 @@ static bool hash_mixes(struct hash hash)
             uint64_t key = hash_key(hash, x) ^ hash_key(hash, x ^ mask);
             uint64_t point = hash_point(hash, x, i) ^ hash_point(hash, x ^ mask, i);
             for (unsigned o = 0; o < 64; o++) {
-                key_flips[o] += key >> o & 1;
-                point_flips[o] += point >> o & 1;
+                key_flips[o] += (unsigned)(key >> o & 1);
+                point_flips[o] += (unsigned)(point >> o & 1);
             }
         }
         for (unsigned o = 0; o < 64; o++) {
