@@ -11,6 +11,7 @@
 #include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/err.h"
 #include "core/registry.h"
@@ -68,13 +69,17 @@ void hash_choice_done(struct hash_choice *choice);
 #define HASH_FROM_BYTES(name)                                                                      \
     static uint64_t name##_key(const void *params, uint64_t key)                                   \
     {                                                                                              \
-        uint64_t le = htole64(key);                                                                \
-        return name##_bytes(params, &le, sizeof(le), 0);                                           \
+        unsigned char bytes[sizeof(key)];                                                          \
+        key = htole64(key);                                                                        \
+        memcpy(bytes, &key, sizeof(bytes));                                                        \
+        return name##_bytes(params, bytes, sizeof(bytes), 0);                                      \
     }                                                                                              \
     static uint64_t name##_point(const void *params, uint64_t member_id, uint64_t replica)         \
     {                                                                                              \
-        uint64_t le[2] = {htole64(member_id), htole64(replica)};                                   \
-        return name##_bytes(params, le, sizeof(le), 0);                                            \
+        const uint64_t le[2] = {htole64(member_id), htole64(replica)};                             \
+        unsigned char bytes[sizeof(le)];                                                           \
+        memcpy(bytes, le, sizeof(bytes));                                                          \
+        return name##_bytes(params, bytes, sizeof(bytes), 0);                                      \
     }
 
 #endif
