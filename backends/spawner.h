@@ -45,10 +45,10 @@ struct spawner_handler {
 };
 
 struct spawner_config {
-    struct ev_loop *loop;     /* (ref) */
-    const char *program;      /* path of the quoit executable (ref) */
-    uint64_t orphan_after_ns; /* passed to servers: end when no LB was heard for so long */
-    uint64_t start_timeout_ns; /* 0 = none */
+    struct ev_loop *loop;           /* (ref) */
+    const char *program;            /* path of the quoit executable (ref) */
+    uint64_t orphan_after_ns;       /* passed to servers: end when no LB was heard for so long */
+    uint64_t start_timeout_ns;      /* 0 = none */
     const char *const *server_args; /* further words of the server's command line, NULL-ended (ref);
                                        made by us, never from a client (law 7) */
 };

@@ -150,6 +150,17 @@ static void tells_a_start_and_an_end_in_one_turn_in_their_order(void **state)
     assert_no_children();
 }
 
+static void leaves_a_server_alone_once_it_listens(void **state)
+{
+    (void)state;
+    config.start_timeout_ns = 2 * NS_PER_S;
+    reopen();
+    uint64_t begin_ns = clock_now_ns();
+    probe_start_and_wait(probe, 1, "Server1");
+    probe_run_for(probe, 2.1 - (double)(clock_now_ns() - begin_ns) / 1e9);
+    assert_int_equal(probe->n_events, 1);
+}
+
 static void starts_and_stops_fifty_at_once(void **state)
 {
     enum { N = 50 };
@@ -552,6 +563,7 @@ int main(int argc, char **argv)
         CLAIM(reads_an_address_that_comes_in_pieces),
         CLAIM(gives_the_child_a_clean_environment),
         CLAIM(tells_a_start_and_an_end_in_one_turn_in_their_order),
+        CLAIM(leaves_a_server_alone_once_it_listens),
         CLAIM(starts_and_stops_fifty_at_once),
         CLAIM(says_how_a_child_ended_that_never_listened),
         CLAIM(kills_a_child_that_does_not_listen_in_time),
