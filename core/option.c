@@ -14,7 +14,7 @@ struct option_unit {
     uint64_t factor;
 };
 
-/* Ascending; the empty suffix of bytes first. */
+/* Ascending; of two spellings of one unit, the one we write stands first. */
 static const struct option_unit duration_units[] = {
     {"ns", 1},       {"us", NS_PER_US},    {"ms", NS_PER_MS},
     {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
@@ -25,10 +25,10 @@ static const struct option_unit bytes_units[] = {
     {"", 1},
     {"k", UINT64_C(1) << 10},
     {"K", UINT64_C(1) << 10},
-    {"m", UINT64_C(1) << 20},
     {"M", UINT64_C(1) << 20},
-    {"g", UINT64_C(1) << 30},
+    {"m", UINT64_C(1) << 20},
     {"G", UINT64_C(1) << 30},
+    {"g", UINT64_C(1) << 30},
     {NULL, 0},
 };
 
