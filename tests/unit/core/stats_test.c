@@ -1,0 +1,248 @@
+#include "core/stats.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/rng.h"
+#include "tests/support/forked.h"
+
+static void assert_near(double value, double expected, double relative)
+{
+    if (!(fabs(value - expected) <= relative * fabs(expected)))
+        fail_msg("%.17g is not %.17g", value, expected);
+}
+
+static void assert_exactly(double value, double expected)
+{
+    if (value < expected || value > expected || isnan(value))
+        fail_msg("%.17g is not %.17g", value, expected);
+}
+
+static void stats_of_a_known_sample(void **state)
+{
+    const double values[] = {2, 4, 4, 4, 5, 5, 7, 9};
+
+    (void)state;
+    assert_near(stats_mean(values, 8), 5, 1e-15);
+    assert_near(stats_stddev(values, 8), sqrt(32.0 / 7), 1e-15);
+    assert_near(stats_cov(values, 8), 2.0 / 5, 1e-15);
+    assert_exactly(stats_min(values, 8), 2);
+    assert_exactly(stats_max(values, 8), 9);
+    assert_exactly(stats_median(values, 8), 4.5);
+}
+
+static void stats_of_few_values(void **state)
+{
+    const double zeros[] = {0, 0}, one[] = {-3};
+
+    (void)state;
+    assert_exactly(stats_mean(one, 0), 0);
+    assert_exactly(stats_stddev(one, 1), 0);
+    assert_exactly(stats_stddev(one, 0), 0);
+    assert_exactly(stats_cov(zeros, 2), 0);
+    assert_exactly(stats_cov(one, 0), 0);
+    assert_exactly(stats_median(one, 1), -3);
+    assert_exactly(stats_min(one, 1), -3);
+    assert_exactly(stats_max(one, 1), -3);
+}
+
+static void stats_stddev_does_not_cancel(void **state)
+{
+    const double values[] = {1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16};
+
+    (void)state;
+    assert_near(stats_stddev(values, 4), sqrt(30), 1e-12);
+}
+
+static void stats_median_leaves_the_order(void **state)
+{
+    const double values[] = {9, 1, 8, 2, 7}, huge[] = {1.7e308, 1.6e308};
+    double copy[5];
+
+    (void)state;
+    memcpy(copy, values, sizeof(values));
+    assert_exactly(stats_median(copy, 5), 7);
+    assert_memory_equal(copy, values, sizeof(values));
+    assert_near(stats_median(huge, 2), 1.65e308, 1e-15);
+}
+
+static void call_median_of_nothing(void *unused)
+{
+    const double one = 1;
+
+    (void)unused;
+    stats_median(&one, 0);
+}
+
+static void stats_median_of_nothing_is_a_bug(void **state)
+{
+    (void)state;
+    assert_true(forked_aborts(call_median_of_nothing, NULL));
+}
+
+static void stats_bootstrap_is_decided_by_its_seed(void **state)
+{
+    const double values[] = {3.1, 4.1, 5.9, 2.6, 5.3, 5.8, 9.7, 9.3, 2.3};
+    struct interval a = stats_bootstrap_median(values, 9, 0.95, 1000, 11);
+    struct interval b = stats_bootstrap_median(values, 9, 0.95, 1000, 11);
+
+    (void)state;
+    assert_exactly(a.low, b.low);
+    assert_exactly(a.high, b.high);
+    assert_true(a.low <= 5.3 && 5.3 <= a.high);
+    assert_true(a.low >= 2.3 && a.high <= 9.7 && a.low < a.high);
+}
+
+static void stats_bootstrap_of_constant_or_single_values_is_a_point(void **state)
+{
+    const double values[] = {7, 7, 7, 7, 7};
+    struct interval interval;
+
+    (void)state;
+    for (size_t n = 1; n <= 5; n++) {
+        interval = stats_bootstrap_median(values, n, 0.95, 100, 1);
+        assert_exactly(interval.low, 7);
+        assert_exactly(interval.high, 7);
+    }
+}
+
+static void stats_bootstrap_widens_with_its_level(void **state)
+{
+    double values[41];
+    struct interval half, most;
+
+    (void)state;
+    for (size_t i = 0; i < 41; i++)
+        values[i] = (double)i;
+    half = stats_bootstrap_median(values, 41, 0.5, 2000, 3);
+    most = stats_bootstrap_median(values, 41, 0.99, 2000, 3);
+    assert_true(most.low < half.low && half.low <= 20 && 20 <= half.high && half.high < most.high);
+}
+
+static void stats_bootstrap_covers_the_true_median_about_as_often_as_it_says(void **state)
+{
+    enum { TRIALS = 400, N = 25 };
+    int covered = 0;
+    struct rng rng;
+
+    (void)state;
+    rng_seed(&rng, 1);
+    for (uint64_t trial = 0; trial < TRIALS; trial++) {
+        double values[N];
+        struct interval interval;
+
+        for (size_t i = 0; i < N; i++)
+            values[i] = rng_exponential(&rng, 1);
+        interval = stats_bootstrap_median(values, N, 0.95, 400, trial);
+        covered += interval.low <= log(2) && log(2) <= interval.high;
+    }
+    /* 95 % of 400 is 380, the standard deviation 4.4; the method itself is a little off for so
+     * small a sample. */
+    assert_true(covered >= 360 && covered <= 398);
+}
+
+static void stats_chi_square_of_a_known_table(void **state)
+{
+    /* Mendel's peas: 315, 108, 101, 32 against 9:3:3:1. */
+    const uint64_t peas[] = {315, 108, 101, 32};
+    const double ratios[] = {9.0 / 16, 3.0 / 16, 3.0 / 16, 1.0 / 16};
+    double x = stats_chi_square(peas, ratios, 4);
+
+    (void)state;
+    assert_near(x, 0.470024, 1e-5);
+    assert_near(stats_chi_square_p(x, 3), 0.925426, 1e-5);
+}
+
+static void stats_chi_square_of_impossible_counts_is_infinite(void **state)
+{
+    const uint64_t fits[] = {5, 0, 5}, impossible[] = {5, 1, 5}, nothing[] = {0, 0, 0};
+    const double shares[] = {0.5, 0, 0.5};
+
+    (void)state;
+    assert_exactly(stats_chi_square(fits, shares, 3), 0);
+    assert_true(isinf(stats_chi_square(impossible, shares, 3)));
+    assert_exactly(stats_chi_square_p(INFINITY, 2), 0);
+    assert_exactly(stats_chi_square(nothing, shares, 3), 0);
+}
+
+static void stats_chi_square_p_agrees_with_the_tables(void **state)
+{
+    static const struct {
+        unsigned df;
+        double x, p;
+    } table[] = {
+        {1, 3.841458820694124, 0.05},   {1, 6.634896601021213, 0.01},
+        {1, 10.827566170662733, 0.001}, {1, 0.003932140000019516, 0.95},
+        {2, 5.991464547107979, 0.05},   {3, 7.814727903251179, 0.05},
+        {5, 11.070497693516351, 0.05},  {10, 18.307038053275146, 0.05},
+        {10, 3.940299136119092, 0.95},  {10, 29.58829844507442, 0.001},
+        {30, 43.77297182574219, 0.05},  {100, 124.34211340400407, 0.05},
+        {100, 77.92946516501726, 0.95},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        assert_near(stats_chi_square_p(table[i].x, table[i].df), table[i].p, 1e-9);
+}
+
+static void stats_chi_square_p_has_its_closed_forms(void **state)
+{
+    (void)state;
+    for (double x = 0.01; x < 1000; x *= 1.3) {
+        /* Q(1, y) = e^−y, Q(2, y) = e^−y (1 + y), Q(1/2, y) = erfc(√y). */
+        assert_near(stats_chi_square_p(x, 2), exp(-x / 2), 1e-12);
+        assert_near(stats_chi_square_p(x, 4), exp(-x / 2) * (1 + x / 2), 1e-12);
+        assert_near(stats_chi_square_p(x, 1), erfc(sqrt(x / 2)), 1e-11);
+    }
+}
+
+static void stats_chi_square_p_falls_from_one_to_zero(void **state)
+{
+    static const unsigned dfs[] = {1, 2, 3, 7, 50, 511, 100000, 899999};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(dfs) / sizeof(dfs[0]); i++) {
+        double df = dfs[i], before = 1;
+
+        assert_exactly(stats_chi_square_p(0, dfs[i]), 1);
+        assert_exactly(stats_chi_square_p(-1, dfs[i]), 1);
+        for (double z = -6; z <= 6; z += 0.25) {
+            double p = stats_chi_square_p(df + z * sqrt(2 * df), dfs[i]);
+
+            assert_true(p >= 0 && p <= before);
+            before = p;
+        }
+        /* Near the mean it is about a half, the more so the larger df. */
+        assert_true(fabs(stats_chi_square_p(df, dfs[i]) - 0.5) < 0.2);
+    }
+    assert_true(isnan(stats_chi_square_p(NAN, 3)));
+    assert_exactly(stats_chi_square_p(1, 0), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stats_of_a_known_sample),
+        cmocka_unit_test(stats_of_few_values),
+        cmocka_unit_test(stats_stddev_does_not_cancel),
+        cmocka_unit_test(stats_median_leaves_the_order),
+        cmocka_unit_test(stats_median_of_nothing_is_a_bug),
+        cmocka_unit_test(stats_bootstrap_is_decided_by_its_seed),
+        cmocka_unit_test(stats_bootstrap_of_constant_or_single_values_is_a_point),
+        cmocka_unit_test(stats_bootstrap_widens_with_its_level),
+        cmocka_unit_test(stats_bootstrap_covers_the_true_median_about_as_often_as_it_says),
+        cmocka_unit_test(stats_chi_square_of_a_known_table),
+        cmocka_unit_test(stats_chi_square_of_impossible_counts_is_infinite),
+        cmocka_unit_test(stats_chi_square_p_agrees_with_the_tables),
+        cmocka_unit_test(stats_chi_square_p_has_its_closed_forms),
+        cmocka_unit_test(stats_chi_square_p_falls_from_one_to_zero),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
