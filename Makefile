@@ -12,8 +12,8 @@
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
-# In parallel unless the caller said how.
-ifeq ($(filter -j% --jobs% --jobserver%,$(MAKEFLAGS)),)
+# In parallel unless the caller said how: by -j, which wins over this, or by a make above this one.
+ifeq ($(MAKELEVEL)$(filter -j% --jobs% --jobserver%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 
@@ -30,6 +30,8 @@ RUN_ARGS ?=
 # Test suites that check, asan, tsan and coverage run, and a shell pattern on program names.
 SUITES ?= unit contract e2e
 TESTS ?= *
+# WERROR=1 makes a warning an error, as .ci/run does.
+WERROR ?=
 # NO_DEPS=1 neither looks for missing packages nor installs them.
 NO_DEPS ?=
 
@@ -81,7 +83,8 @@ QUOIT := $(BUILD)/quoit
 
 # ---- how it is compiled ----------------------------------------------------------------------
 
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla \
+	$(if $(WERROR),-Werror)
 HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 MODE_CFLAGS_release := -O2 -g $(HARDEN)
 MODE_CFLAGS_debug := -O0 -g3 -fno-omit-frame-pointer
