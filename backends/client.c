@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 FAMILY_DEFINE(client);
 
@@ -52,6 +53,21 @@ enum client_error client_error_of_errno(int error_number)
     default:
         return CLIENT_OTHER;
     }
+}
+
+size_t client_read_server_name(const char *value, size_t n, char ret_name[NAME_MAX_BYTES + 1])
+{
+    while (n > 0 && strchr(" \t\r\n", value[n - 1]))
+        n--;
+    while (n > 0 && (*value == ' ' || *value == '\t')) {
+        value++;
+        n--;
+    }
+    if (n > NAME_MAX_BYTES)
+        return 0;
+    memcpy(ret_name, value, n);
+    ret_name[n] = '\0';
+    return strlen(ret_name) == n && name_valid(ret_name) ? n : 0;
 }
 
 int client_open(const struct spec *spec, const struct client_config *config,

@@ -19,6 +19,7 @@
 
 #include "core/addr.h"
 #include "core/err.h"
+#include "core/name.h"
 #include "core/registry.h"
 
 #define CLIENT_MAX_SLOTS 65536u
@@ -49,6 +50,10 @@ const char *client_error_name(enum client_error error);
 /* The class of a failed socket call's errno (positive). */
 enum client_error client_error_of_errno(int error_number);
 
+/* For clients: the value of an X-Quoit-Server line (blanks and line end around it are skipped) into
+ * ret_name, NUL-ended. Returns its length, 0 when it is no name. */
+size_t client_read_server_name(const char *value, size_t n, char ret_name[NAME_MAX_BYTES + 1]);
+
 struct client_request {
     const char *target; /* path and query as they stand on the request line, "/home?x=1"; GET.
                            (ref until on_done) */
@@ -58,7 +63,8 @@ struct client_request {
 struct client_answer {
     enum client_error error;
     int status;            /* 100 … 999; 0 when no status line came */
-    uint64_t submitted_ns; /* clock_now_ns() when submit was called */
+    uint64_t submitted_ns; /* clock_now_ns() when submit was called, or done_ns of the answer in
+                              whose on_done it was */
     uint64_t done_ns;      /* … when the end was seen */
     uint64_t n_body_bytes; /* after decoding; also of an answer that failed half-way */
     const char *server;    /* value of X-Quoit-Server, not NUL-ended */

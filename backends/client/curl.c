@@ -34,13 +34,16 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/mem.h"
-#include "core/name.h"
 
 #define SERVER_HEADER "x-quoit-server:"
 #define SERVER_HEADER_BYTES (sizeof(SERVER_HEADER) - 1)
 #define DETAIL_BYTES (CURL_ERROR_SIZE + 128)
-/* Turns of the due list in one prepare step, before the sockets get their turn again. */
+/* Runs of the due list in one prepare step, before the sockets get their turn again. */
 #define MAX_DUE_ROUNDS 4
+/* Requests that may wait for the rest of a turn: it bounds the delay that a long turn adds to them,
+ * and more at a time is not cheaper (measured: 16.3 µs of CPU a request at 1, 14.5 at 4, 14.1 at 16
+ * and without limit). */
+#define MAX_UNSENT 16
 
 struct curl_params {
     uint64_t handles;
@@ -57,6 +60,7 @@ struct curl_slot {
     uint64_t submitted_ns;
     uint64_t n_body_bytes;
     size_t n_head_bytes;
+    CURLU *url;       /* parsed; borrowed by easy */
     char *url_target; /* of the URL libcurl has */
     uint32_t index;
     int connect_errno; /* of a socket() that failed */
@@ -93,6 +97,7 @@ struct curl_client {
     struct curl_group *groups;
     size_t n_groups;
     struct curl_group *first_due;
+    unsigned n_unsent; /* submitted since the due list was run */
     struct curl_slot *oldest, *youngest;
     struct curl_socket **sockets; /* by descriptor, made at first use */
     size_t n_sockets;
@@ -103,6 +108,7 @@ struct curl_client {
     char *url_prefix;
     struct client_counts counts;
     bool in_on_done;
+    uint64_t done_ns; /* of the answer on_done is called for */
 };
 
 /* ---- slots ---- */
@@ -152,11 +158,12 @@ static void finish(struct curl_slot *slot, enum client_error error, const char *
     slot->busy = false;
     age_remove(self, slot);
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    self->done_ns = clock_now_ns();
     const struct client_answer answer = {
         .error = error,
         .status = slot->began ? (int)status : 0,
         .submitted_ns = slot->submitted_ns,
-        .done_ns = clock_now_ns(),
+        .done_ns = self->done_ns,
         .n_body_bytes = slot->n_body_bytes,
         .server = slot->server,
         .server_bytes = slot->server_bytes,
@@ -288,23 +295,28 @@ static void act(struct curl_group *group, curl_socket_t fd, int events)
 
 /* ---- the loop's callbacks ---- */
 
+static void run_due(struct curl_client *self)
+{
+    struct curl_group *group = self->first_due;
+
+    self->first_due = NULL;
+    self->n_unsent = 0;
+    while (group) {
+        struct curl_group *next = group->next_due;
+        group->due = false;
+        group->next_due = NULL;
+        act(group, CURL_SOCKET_TIMEOUT, 0);
+        group = next;
+    }
+}
+
 static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
     struct curl_client *self = prepare->data;
 
     (void)events;
-    for (int round = 0; self->first_due && round < MAX_DUE_ROUNDS; round++) {
-        struct curl_group *group = self->first_due;
-
-        self->first_due = NULL;
-        while (group) {
-            struct curl_group *next = group->next_due;
-            group->due = false;
-            group->next_due = NULL;
-            act(group, CURL_SOCKET_TIMEOUT, 0);
-            group = next;
-        }
-    }
+    for (int round = 0; self->first_due && round < MAX_DUE_ROUNDS; round++)
+        run_due(self);
     if (self->first_due && !ev_is_active(&self->again)) {
         ev_timer_set(&self->again, 0., 0.);
         ev_timer_start(loop, &self->again);
@@ -330,6 +342,8 @@ static void on_socket_event(struct ev_loop *loop, struct ev_io *io, int events)
     (void)loop;
     act(sock->group, io->fd,
         (events & EV_READ ? CURL_CSELECT_IN : 0) | (events & EV_WRITE ? CURL_CSELECT_OUT : 0));
+    if (sock->group->client->n_unsent >= MAX_UNSENT)
+        run_due(sock->group->client);
 }
 
 static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -446,23 +460,6 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
     return fd;
 }
 
-static void read_server_name(struct curl_slot *slot, const char *value, size_t n)
-{
-    while (n > 0 && (value[n - 1] == '\n' || value[n - 1] == '\r' || value[n - 1] == ' '))
-        n--;
-    while (n > 0 && *value == ' ') {
-        value++;
-        n--;
-    }
-    slot->server_bytes = 0;
-    if (n == 0 || n > NAME_MAX_BYTES || memchr(value, '\0', n))
-        return;
-    memcpy(slot->server, value, n);
-    slot->server[n] = '\0';
-    if (name_valid(slot->server))
-        slot->server_bytes = (uint8_t)n;
-}
-
 static size_t on_head_line(char *line, size_t size, size_t n_items, void *context)
 {
     struct curl_slot *slot = context;
@@ -474,10 +471,12 @@ static size_t on_head_line(char *line, size_t size, size_t n_items, void *contex
         slot->too_large = true;
         return 0;
     }
+    /* Most lines fall at the first comparison. */
     if (n > SERVER_HEADER_BYTES && (line[0] | 0x20) == 'x' &&
         line[SERVER_HEADER_BYTES - 1] == ':' &&
         strncasecmp(line, SERVER_HEADER, SERVER_HEADER_BYTES) == 0)
-        read_server_name(slot, line + SERVER_HEADER_BYTES, n - SERVER_HEADER_BYTES);
+        slot->server_bytes = (uint8_t)client_read_server_name(
+            line + SERVER_HEADER_BYTES, n - SERVER_HEADER_BYTES, slot->server);
     return n;
 }
 
@@ -508,6 +507,7 @@ static void set_up_slot(struct curl_client *self, struct curl_slot *slot)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* else it asks the environment each time */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -546,6 +546,7 @@ static void curl_client_close(struct client *client)
                 curl_multi_remove_handle(slot->group->multi, slot->easy);
             curl_easy_cleanup(slot->easy);
         }
+        curl_url_cleanup(slot->url);
         buf_done(&slot->body);
         free(slot->url_target);
     }
@@ -604,7 +605,8 @@ static int curl_client_open(const void *params, const struct client_config *conf
         slot->group = &self->groups[i / handles];
         buf_init(&slot->body, config->keep_body_bytes);
         slot->easy = curl_easy_init();
-        if (!slot->easy || !slot->group->multi || !self->headers) {
+        slot->url = curl_url();
+        if (!slot->easy || !slot->url || !slot->group->multi || !self->headers) {
             curl_client_close(&self->client);
             return err_set(err, -ENOMEM, "libcurl could not make its handles");
         }
@@ -616,11 +618,15 @@ static int curl_client_open(const void *params, const struct client_config *conf
     return 0;
 }
 
+/* The parsed URL spares libcurl a sixth of its work a request; the text is what it sends again
+ * when it must, and what it complains about when it does not parse. */
 static void set_url(struct curl_client *self, struct curl_slot *slot, const char *target)
 {
     char *url = mem_printf("%s%s", self->url_prefix, target);
+    CURLUcode parsed = curl_url_set(slot->url, CURLUPART_URL, url, CURLU_PATH_AS_IS);
 
     curl_easy_setopt(slot->easy, CURLOPT_URL, url);
+    curl_easy_setopt(slot->easy, CURLOPT_CURLU, parsed == CURLUE_OK ? slot->url : NULL);
     free(url);
     free(slot->url_target);
     slot->url_target = mem_strdup(target);
@@ -642,10 +648,12 @@ static void curl_client_submit(struct client *client, uint32_t index,
     slot->n_body_bytes = slot->n_head_bytes = 0;
     slot->connect_errno = 0;
     buf_clear(&slot->body);
-    slot->submitted_ns = clock_now_ns();
+    /* One look at the clock serves an end and the request that follows it. */
+    slot->submitted_ns = self->in_on_done ? self->done_ns : clock_now_ns();
     age_append(self, slot);
     if (!ev_is_active(&self->deadline))
         arm_deadline(self, slot->submitted_ns);
+    self->n_unsent++;
     code = curl_multi_add_handle(slot->group->multi, slot->easy);
     assert(code == CURLM_OK); /* it can only run out of memory */
     (void)code;
