@@ -1,0 +1,113 @@
+#include "experiments/environment.h"
+
+#include <curl/curl.h>
+#include <ev.h>
+#include <gnu/libc-version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "core/build_info.h"
+#include "core/json.h"
+
+/* The first line of a file, without its end, into text; false where there is none. */
+static bool read_line(const char *path, char *text, size_t bytes)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool got = fgets(text, (int)bytes, file) != NULL;
+    fclose(file);
+    if (got)
+        text[strcspn(text, "\n")] = '\0';
+    return got;
+}
+
+/* The value of "KEY : value" in a file of such lines. */
+static bool read_field(const char *path, const char *key, char *text, size_t bytes)
+{
+    char line[512];
+    bool found = false;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    while (!found && fgets(line, sizeof(line), file)) {
+        size_t n = strlen(key);
+        if (strncmp(line, key, n) || !strchr(" \t:", line[n]))
+            continue;
+        const char *value = strchr(line, ':');
+        value = value ? value + 1 + strspn(value + 1, " \t") : "";
+        snprintf(text, bytes, "%.*s", (int)strcspn(value, "\n"), value);
+        found = true;
+    }
+    fclose(file);
+    return found;
+}
+
+static void add_text(cJSON *object, const char *key, const char *text)
+{
+    if (text)
+        cJSON_AddStringToObject(object, key, text);
+    else
+        cJSON_AddNullToObject(object, key);
+}
+
+cJSON *environment_host(void)
+{
+    char text[256];
+    struct utsname name;
+    double load[3];
+    cJSON *host = cJSON_CreateObject();
+    bool known = read_field("/proc/cpuinfo", "model name", text, sizeof(text)) ||
+                 read_field("/proc/cpuinfo", "Model", text, sizeof(text));
+    add_text(host, "cpu", known ? text : NULL);
+    long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    json_add_int64(host, "cores", n_cores > 0 ? n_cores : 0);
+    known = read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", text, sizeof(text));
+    add_text(host, "governor", known ? text : NULL);
+    if (read_field("/proc/meminfo", "MemTotal", text, sizeof(text)))
+        json_add_uint64(host, "memory_bytes", strtoull(text, NULL, 10) * 1024);
+    else
+        cJSON_AddNullToObject(host, "memory_bytes");
+    if (uname(&name) == 0) {
+        snprintf(text, sizeof(text), "%s %s", name.sysname, name.release);
+        add_text(host, "kernel", text);
+        add_text(host, "machine", name.machine);
+    }
+    cJSON *average = cJSON_AddArrayToObject(host, "load_average");
+    int n = getloadavg(load, 3);
+    for (int i = 0; i < n; i++)
+        cJSON_AddItemToArray(average, json_double(load[i]));
+    return host;
+}
+
+cJSON *environment_libraries(const char *gnuplot)
+{
+    char text[64];
+    cJSON *libraries = cJSON_CreateObject();
+    snprintf(text, sizeof(text), "%d.%d", ev_version_major(), ev_version_minor());
+    add_text(libraries, "libev", text);
+    add_text(libraries, "libcurl", curl_version_info(CURLVERSION_NOW)->version);
+    add_text(libraries, "cjson", cJSON_Version());
+    unsigned xxhash = XXH_versionNumber();
+    snprintf(text, sizeof(text), "%u.%u.%u", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
+    add_text(libraries, "xxhash", text);
+    add_text(libraries, "gnuplot", gnuplot);
+    snprintf(text, sizeof(text), "glibc %s", gnu_get_libc_version());
+    add_text(libraries, "libc", text);
+    return libraries;
+}
+
+cJSON *environment_build(void)
+{
+    cJSON *build = cJSON_CreateObject();
+    add_text(build, "version", build_info.version);
+    add_text(build, "commit", build_info.commit);
+    cJSON_AddBoolToObject(build, "dirty", build_info.dirty);
+    add_text(build, "compiler", build_info.compiler);
+    add_text(build, "cflags", build_info.cflags);
+    return build;
+}

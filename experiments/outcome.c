@@ -1,0 +1,282 @@
+#include "experiments/outcome.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "experiments/verdict.h"
+
+/* ——— writing ——— */
+
+static cJSON *texts_of(const char *const *texts, size_t n)
+{
+    cJSON *array = cJSON_CreateArray();
+    for (size_t i = 0; i < n; i++)
+        cJSON_AddItemToArray(array, cJSON_CreateString(texts[i]));
+    return array;
+}
+
+static void add_number(cJSON *object, const struct summary_number *number)
+{
+    json_add_double(object, "median", number->median);
+    json_add_double(object, "low", number->interval.low);
+    json_add_double(object, "high", number->interval.high);
+    json_add_double(object, "min", number->min);
+    json_add_double(object, "max", number->max);
+}
+
+static void add_servers(cJSON *object, const struct summary_point *point)
+{
+    cJSON *servers = cJSON_AddArrayToObject(object, "servers");
+    for (size_t s = 0; s < point->n_servers; s++) {
+        char name[24];
+        cJSON *server = cJSON_CreateObject();
+        snprintf(name, sizeof(name), "Server%zu", s + 1);
+        cJSON_AddStringToObject(server, "name", name);
+        json_add_double(server, "share", point->servers[s].share);
+        json_add_double(server, "expected", point->servers[s].expected);
+        cJSON *counts = cJSON_AddArrayToObject(server, "counts");
+        for (size_t i = 0; i < point->n_samples; i++)
+            cJSON_AddItemToArray(counts, json_double((double)point->samples[i]->counts[s]));
+        if (point->n_samples)
+            add_number(server, &point->servers[s].count);
+        cJSON_AddItemToArray(servers, server);
+    }
+}
+
+static void add_fit(cJSON *object, const struct summary_point *point)
+{
+    cJSON *fit = cJSON_AddObjectToObject(object, "fit");
+    json_add_double(fit, "chi_square", point->chi_square);
+    json_add_uint64(fit, "df", point->df);
+    json_add_double(fit, "p", point->p);
+    cJSON *each = cJSON_AddArrayToObject(fit, "sample_p");
+    for (size_t i = 0; i < point->n_samples; i++)
+        cJSON_AddItemToArray(each, json_double(point->sample_p[i]));
+}
+
+static void add_metrics(cJSON *object, const struct summary_point *point)
+{
+    cJSON *metrics = cJSON_AddObjectToObject(object, "metrics");
+    for (size_t m = 0; m < SAMPLE_N_METRICS; m++) {
+        cJSON *metric = cJSON_AddObjectToObject(metrics, sample_metrics[m].name);
+        cJSON_AddStringToObject(metric, "unit", sample_metrics[m].unit);
+        add_number(metric, &point->metrics[m]);
+        cJSON *values = cJSON_AddArrayToObject(metric, "values");
+        for (size_t i = 0; i < point->n_samples; i++)
+            cJSON_AddItemToArray(
+                values, json_double(sample_metric_value(point->samples[i], &sample_metrics[m])));
+    }
+}
+
+static cJSON *point_tree(const struct experiment *experiment, const struct summary_point *point,
+                         size_t index)
+{
+    cJSON *tree = cJSON_CreateObject();
+    cJSON *values = cJSON_AddArrayToObject(tree, "values");
+    cJSON *labels = cJSON_AddArrayToObject(tree, "labels");
+    for (size_t a = 0; a < experiment->n_axes; a++) {
+        size_t i = experiment_value_index(experiment, index, a);
+        cJSON_AddItemToArray(values, cJSON_CreateString(experiment->axes[a].values[i]));
+        cJSON_AddItemToArray(labels, cJSON_CreateString(experiment->axes[a].labels[i]));
+    }
+    json_add_uint64(tree, "n_servers", point->n_servers);
+    json_add_uint64(tree, "requests", point->settings.load.requests);
+    json_add_uint64(tree, "n_samples", point->n_samples);
+    add_servers(tree, point);
+    cJSON *peak = cJSON_AddObjectToObject(tree, "peak_to_mean");
+    json_add_double(peak, "exact", point->exact_peak_to_mean);
+    if (point->n_samples) {
+        add_number(peak, &point->peak_to_mean);
+        add_fit(tree, point);
+        add_metrics(tree, point);
+    }
+    return tree;
+}
+
+cJSON *outcome_make(const struct run *run, const struct summary *summary)
+{
+    const struct experiment *experiment = run->experiment;
+    const struct experiment_figure *figure = &experiment->figure;
+    cJSON *result = cJSON_CreateObject();
+    json_add_uint64(result, "format", OUTCOME_FORMAT);
+    cJSON_AddStringToObject(result, "name", experiment->about.name);
+    cJSON_AddStringToObject(result, "title", experiment->about.title);
+    cJSON_AddStringToObject(result, "question", experiment->about.question);
+    cJSON_AddStringToObject(result, "measures",
+                            experiment->about.measures == MEASURES_COUNTS ? "counts" : "rates");
+    cJSON_AddStringToObject(result, "table", figure->table == TABLE_POINTS ? "points" : "servers");
+    cJSON_AddItemToObject(result, "figures", texts_of(figure->kinds, figure->n_kinds));
+    json_add_uint64(result, "requests", experiment->settings.load.requests);
+    json_add_uint64(result, "repeats", experiment->about.repeats);
+    json_add_uint64(result, "n_samples", run->n_samples);
+    json_add_uint64(result, "n_planned", run->n_planned);
+    cJSON_AddBoolToObject(result, "interrupted", run->interrupted);
+    json_add_double(result, "confidence", 0.95);
+    cJSON *axes = cJSON_AddArrayToObject(result, "axes");
+    for (size_t a = 0; a < experiment->n_axes; a++) {
+        const struct experiment_axis *axis = &experiment->axes[a];
+        cJSON *tree = cJSON_CreateObject();
+        cJSON_AddStringToObject(tree, "vary", axis->vary);
+        cJSON_AddItemToObject(tree, "values", texts_of(axis->values, axis->n_values));
+        cJSON_AddItemToObject(tree, "labels", texts_of(axis->labels, axis->n_values));
+        cJSON_AddItemToArray(axes, tree);
+    }
+    cJSON *points = cJSON_AddArrayToObject(result, "points");
+    for (size_t i = 0; i < summary->n_points; i++)
+        cJSON_AddItemToArray(points, point_tree(experiment, &summary->points[i], i));
+    cJSON_AddItemToObject(result, "verdict", verdict_judge(run, summary));
+    return result;
+}
+
+void outcome_print_samples(const struct run *run, struct buf *out)
+{
+    const struct experiment *experiment = run->experiment;
+    buf_appendf(
+        out,
+        "# %s: one row a sample, in the order in which they were taken; fields are separated "
+        "by tabs\n# repeat: from 1; seed: of the load balancer; ok, errors: requests\n",
+        experiment->about.name);
+    for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
+        buf_appendf(out, "# %s: %s, in %s\n", metric->name, metric->help, metric->unit);
+    buf_append_str(out, "# counts: answers of each server, NAME=N, and of servers that were not "
+                        "there at the start, other=N\n");
+    for (size_t a = 0; a < experiment->n_axes; a++)
+        buf_appendf(out, "%s\t", experiment->axes[a].vary);
+    buf_append_str(out, "repeat\tseed\tok\terrors\tseconds");
+    for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
+        buf_appendf(out, "\t%s", metric->name);
+    buf_append_str(out, "\tcounts\n");
+    for (size_t i = 0; i < run->n_samples; i++) {
+        const struct sample *sample = &run->samples[i];
+        struct experiment_settings settings;
+        experiment_point(experiment, sample->point, &settings);
+        for (size_t a = 0; a < experiment->n_axes; a++) {
+            size_t value = experiment_value_index(experiment, sample->point, a);
+            buf_appendf(out, "%s\t", experiment->axes[a].values[value]);
+        }
+        buf_appendf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.6f",
+                    sample->repeat + 1, sample->seed, sample->n_ok, sample->n_errors,
+                    sample->seconds);
+        for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
+            buf_appendf(out, "\t%.6g", sample_metric_value(sample, metric));
+        buf_append_str(out, "\t");
+        for (size_t s = 0; s < settings.cluster.servers; s++)
+            buf_appendf(out, "%sServer%zu=%" PRIu64, s ? " " : "", s + 1, sample->counts[s]);
+        if (sample->n_strangers)
+            buf_appendf(out, " other=%" PRIu64, sample->n_strangers);
+        buf_append_str(out, "\n");
+    }
+}
+
+/* The point's sample in the middle by p99; of an even number the lower of the two. */
+static const struct sample *median_sample(const struct summary_point *point)
+{
+    for (size_t i = 0; i < point->n_samples; i++) {
+        size_t n_below = 0;
+        double p99 = point->samples[i]->p99_ms;
+        for (size_t j = 0; j < point->n_samples; j++) {
+            double other = point->samples[j]->p99_ms;
+            n_below += other < p99 || (other == p99 && j < i);
+        }
+        if (n_below == (point->n_samples - 1) / 2)
+            return point->samples[i];
+    }
+    return NULL;
+}
+
+void outcome_print_latencies(const struct run *run, const struct summary *summary, struct buf *out)
+{
+    const struct experiment *experiment = run->experiment;
+    for (size_t i = 0; i < summary->n_points; i++) {
+        const struct sample *sample = median_sample(&summary->points[i]);
+        if (!sample || !sample->hgrm)
+            continue;
+        if (buf_len(out))
+            buf_append_str(out, "\n\n");
+        buf_append_str(out, "# ");
+        for (size_t a = 0; a < experiment->n_axes; a++) {
+            const struct experiment_axis *axis = &experiment->axes[a];
+            buf_appendf(out, "%s = %s, ", axis->vary,
+                        axis->values[experiment_value_index(experiment, i, a)]);
+        }
+        buf_appendf(out,
+                    "repeat %" PRIu64 ": the sample whose p99 is the median; latencies in ms\n",
+                    sample->repeat + 1);
+        buf_append_str(out, sample->hgrm);
+    }
+}
+
+/* ——— reading ——— */
+
+double outcome_number(const cJSON *object, const char *key)
+{
+    const cJSON *node = json_get(object, key);
+    return cJSON_IsNumber(node) ? node->valuedouble : NAN;
+}
+
+const char *outcome_text(const cJSON *object, const char *key)
+{
+    const char *text = json_get_string(object, key);
+    return text ? text : "";
+}
+
+bool outcome_valid(const cJSON *result)
+{
+    return cJSON_IsTrue(json_get(json_get(result, "verdict"), "valid"));
+}
+
+/* The parts that readers walk without asking: names, arrays of the right kinds and lengths. */
+static const char *outcome_flaw(const cJSON *result)
+{
+    static const char *const texts[] = {"name", "title", "question", "measures", "table"};
+    int64_t format;
+    if (json_get_int64(result, "format", &format) < 0 || format != OUTCOME_FORMAT)
+        return "its format is not the one this program knows";
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (!json_get_string(result, texts[i]))
+            return texts[i];
+    const cJSON *axes = json_get(result, "axes");
+    const cJSON *points = json_get(result, "points");
+    const cJSON *figures = json_get(result, "figures");
+    const cJSON *node;
+    if (!cJSON_IsArray(axes) || !cJSON_IsArray(points) || !cJSON_IsArray(figures))
+        return "axes, points or figures";
+    cJSON_ArrayForEach (node, figures) {
+        if (!cJSON_IsString(node) || strpbrk(node->valuestring, "/."))
+            return "figures";
+    }
+    cJSON_ArrayForEach (node, points) {
+        const cJSON *labels = json_get(node, "labels");
+        const cJSON *values = json_get(node, "values");
+        if (cJSON_GetArraySize(labels) != cJSON_GetArraySize(axes) ||
+            cJSON_GetArraySize(values) != cJSON_GetArraySize(axes) ||
+            !cJSON_IsArray(json_get(node, "servers")))
+            return "points";
+    }
+    return json_get(json_get(result, "verdict"), "valid") ? NULL : "verdict";
+}
+
+cJSON *outcome_read(const char *path, struct err *err)
+{
+    struct buf text;
+    buf_init(&text, OUTCOME_MAX_BYTES);
+    cJSON *result = NULL;
+    if (file_read(path, &text, err) == 0) {
+        result = json_parse(buf_head(&text), buf_len(&text), err);
+        if (!result)
+            err_prefix(err, "%s", path);
+    }
+    buf_done(&text);
+    const char *flaw = result ? outcome_flaw(result) : NULL;
+    if (flaw) {
+        err_set(err, -EINVAL, "%s is not a result: %s", path, flaw);
+        cJSON_Delete(result);
+        result = NULL;
+    }
+    return result;
+}

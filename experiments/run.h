@@ -1,0 +1,65 @@
+/* A run of an experiment: its samples, and what they add up to. */
+#ifndef QUOIT_EXPERIMENTS_RUN_H
+#define QUOIT_EXPERIMENTS_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/stats.h"
+#include "experiments/experiment.h"
+#include "experiments/sample.h"
+
+/* In the order in which they were taken. */
+struct run {
+    const struct experiment *experiment; /* (ref) */
+    uint64_t seed;
+    uint64_t started_ns;    /* wall clock */
+    uint64_t duration_ns;   /* of all samples */
+    size_t n_planned;       /* samples there were to be */
+    struct sample *samples; /* n_samples of them; room for n_planned */
+    size_t n_samples;
+    bool interrupted;
+};
+
+/* A number over the samples of one point. */
+struct summary_number {
+    double median;
+    struct interval interval; /* 95 % bootstrap interval of the median */
+    double min, max;
+};
+
+struct summary_server {
+    double share;    /* exact, over all request ids */
+    double expected; /* share × requests */
+    struct summary_number count;
+};
+
+struct summary_point {
+    struct experiment_settings settings;
+    const struct sample **samples; /* by repeat */
+    size_t n_samples;
+    size_t n_servers;
+    struct summary_server servers[EXPERIMENT_MAX_SERVERS];
+    struct summary_number metrics[SAMPLE_N_METRICS]; /* as in sample_metrics[] */
+    struct summary_number peak_to_mean;              /* of the counts of each sample */
+    double exact_peak_to_mean;
+    double *sample_p; /* of each sample's counts against the exact shares */
+    double
+        chi_square; /* summed over the samples; infinite when a server without a share answered */
+    unsigned df;
+    double p;
+};
+
+struct summary {
+    struct summary_point *points;
+    size_t n_points;
+};
+
+/* 0 or -EINVAL with the reason. Points without samples have n_samples 0 and no numbers. The run
+ * must outlive the summary. Pair with summary_done(). */
+int summary_make(const struct run *run, struct summary *ret_summary, struct err *err);
+void summary_done(struct summary *summary);
+
+#endif

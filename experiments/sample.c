@@ -1,0 +1,214 @@
+#include "experiments/sample.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/mem.h"
+#include "core/name.h"
+
+#define SAMPLE_MAX_BYTES (1024 * 1024)
+/* No sample of an experiment is to take longer: a stuck one must not hold up the others. */
+#define SAMPLE_TIMEOUT_NS (UINT64_C(600) * NS_PER_S)
+#define SAMPLE_STOP_NS (UINT64_C(3) * NS_PER_S)
+
+#define AT(field) offsetof(struct sample, field)
+
+const struct sample_metric sample_metrics[SAMPLE_N_METRICS + 1] = {
+    {"rate", "requests/s", "good answers a second", AT(rate)},
+    {"p50", "ms", "median latency", AT(p50_ms)},
+    {"p90", "ms", "latency that 90 % of the answers kept", AT(p90_ms)},
+    {"p99", "ms", "latency that 99 % of the answers kept", AT(p99_ms)},
+    {"p999", "ms", "latency that 99.9 % of the answers kept", AT(p999_ms)},
+    {"max", "ms", "longest latency", AT(max_ms)},
+    {"generator_cpu", "cores", "CPU time of the load generator over wall time", AT(generator_cpu)},
+    {0},
+};
+
+/* ——— what `quoit load` wrote ——— */
+
+/* The class of error that was met most often, with its example. */
+static void parse_errors(const cJSON *root, struct sample *sample)
+{
+    const cJSON *error;
+    int64_t most = 0;
+    cJSON_ArrayForEach (error, json_get(root, "errors")) {
+        int64_t count = 0;
+        const char *example = json_get_string(error, "example");
+        if (json_get_int64(error, "count", &count) < 0 || count <= most)
+            continue;
+        most = count;
+        snprintf(sample->error, sizeof(sample->error), "%s%s%s", error->string,
+                 example ? ", e.g. " : "", example ? example : "");
+    }
+}
+
+static int parse_servers(const cJSON *root, size_t n_servers, struct sample *sample,
+                         struct err *err)
+{
+    const cJSON *servers = json_get(root, "servers");
+    const cJSON *server;
+    if (!cJSON_IsObject(servers))
+        return err_set(err, -EINVAL, "no 'servers'");
+    cJSON_ArrayForEach (server, servers) {
+        int64_t count;
+        char name[24];
+        uint64_t id = 0;
+        if (json_int64(server, &count) < 0 || count < 0)
+            return err_set(err, -EINVAL, "servers: the count of '%s' is none", server->string);
+        name_trailing_id(server->string, &id);
+        snprintf(name, sizeof(name), "Server%" PRIu64, id);
+        if (id >= 1 && id <= n_servers && !strcmp(name, server->string))
+            sample->counts[id - 1] = (uint64_t)count;
+        else
+            sample->n_strangers += (uint64_t)count;
+    }
+    static const char *const others[] = {"unnamed", "other_servers"};
+    for (size_t i = 0; i < 2; i++) {
+        int64_t count = 0;
+        if (json_get_int64(root, others[i], &count) == 0 && count > 0)
+            sample->n_strangers += (uint64_t)count;
+    }
+    return 0;
+}
+
+int sample_parse(const char *text, size_t n, size_t n_servers, struct sample *sample,
+                 struct err *err)
+{
+    int status = 0;
+    cJSON *root = json_parse(text, n, err);
+    if (!root)
+        return err_prefix(err, "the result of quoit load");
+    const struct {
+        const cJSON *object;
+        const char *key;
+        double *into;
+        bool required;
+    } numbers[] = {
+        {root, "duration_s", &sample->seconds, true},
+        {root, "rate", &sample->rate, true},
+        {json_get(root, "generator"), "cpu_share", &sample->generator_cpu, true},
+        {json_get(root, "latency_ms"), "p50", &sample->p50_ms, false},
+        {json_get(root, "latency_ms"), "p90", &sample->p90_ms, false},
+        {json_get(root, "latency_ms"), "p99", &sample->p99_ms, false},
+        {json_get(root, "latency_ms"), "p99_9", &sample->p999_ms, false},
+        {json_get(root, "latency_ms"), "max", &sample->max_ms, false},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && !status; i++) {
+        const cJSON *node = json_get(numbers[i].object, numbers[i].key);
+        if (cJSON_IsNumber(node))
+            *numbers[i].into = node->valuedouble;
+        else if (numbers[i].required)
+            status = err_set(err, -EINVAL, "no '%s'", numbers[i].key);
+    }
+    int64_t ok = 0, failed = 0;
+    if (!status && (json_get_int64(root, "ok", &ok) < 0 || ok < 0 ||
+                    json_get_int64(root, "failed", &failed) < 0 || failed < 0))
+        status = err_set(err, -EINVAL, "no 'ok' and 'failed'");
+    if (!status)
+        status = parse_servers(root, n_servers, sample, err);
+    sample->n_ok = (uint64_t)ok;
+    sample->n_errors = (uint64_t)failed;
+    parse_errors(root, sample);
+    cJSON_Delete(root);
+    return status < 0 ? err_prefix(err, "the result of quoit load") : 0;
+}
+
+/* ——— taking one ——— */
+
+struct load_files {
+    char json[4096];
+    char hgrm[4096];
+    char said[4096];
+};
+
+static int sample_collect(const struct sample_config *config, const struct load_files *files,
+                          const struct child *load, struct sample *sample, struct err *err)
+{
+    char text[32];
+    struct buf json, hgrm;
+    buf_init(&json, SAMPLE_MAX_BYTES);
+    buf_init(&hgrm, SAMPLE_MAX_BYTES);
+    /* A load whose requests failed exits 1 and still says what it found. */
+    int status = file_read(files->json, &json, NULL);
+    if (status < 0)
+        status = child_fail(load, status, child_status_text(load, text), err);
+    else
+        status = sample_parse(buf_head(&json), buf_len(&json), config->settings->cluster.servers,
+                              sample, err);
+    if (status >= 0 && file_read(files->hgrm, &hgrm, NULL) == 0)
+        sample->hgrm = mem_strdup(buf_str(&hgrm));
+    buf_done(&json);
+    buf_done(&hgrm);
+    return status;
+}
+
+static int sample_load(const struct sample_config *config, const char *address,
+                       struct sample *sample, struct err *err)
+{
+    const struct experiment_load *settings = &config->settings->load;
+    char url[4096], requests[24], in_flight[24], warmup[24], seed[24];
+    struct load_files files;
+    struct child load;
+    snprintf(url, sizeof(url), "http://%s%s", address, settings->path);
+    snprintf(requests, sizeof(requests), "%" PRIu64, settings->requests);
+    snprintf(in_flight, sizeof(in_flight), "%" PRIu64, settings->in_flight);
+    snprintf(warmup, sizeof(warmup), "%" PRIu64, settings->warmup);
+    snprintf(seed, sizeof(seed), "%" PRIu64, config->seed);
+    snprintf(files.json, sizeof(files.json), "%s/load.json", config->dir);
+    snprintf(files.hgrm, sizeof(files.hgrm), "%s/load.hgrm", config->dir);
+    snprintf(files.said, sizeof(files.said), "%s/load.stderr", config->dir);
+    const char *argv[20] = {
+        config->program, "load",     url,      "-n",       requests, "-c", in_flight,
+        "--json",        files.json, "--hgrm", files.hgrm, "--seed", seed, "--quiet"};
+    if (settings->warmup) {
+        argv[14] = "--warmup";
+        argv[15] = warmup;
+    }
+    int status = child_start(&load, "quoit load", argv, files.said, -1, err);
+    if (status < 0)
+        return status;
+    status = child_wait(&load, SAMPLE_TIMEOUT_NS, -1);
+    child_stop(&load, SAMPLE_STOP_NS);
+    if (status == -EINTR)
+        err_set(err, status, "interrupted");
+    else if (status == -ETIMEDOUT)
+        child_fail(&load, status, "did not end within 10 minutes", err);
+    else if (status < 0)
+        err_set_errno(err, status, "waiting for quoit load");
+    else
+        status = sample_collect(config, &files, &load, sample, err);
+    child_done(&load);
+    return status;
+}
+
+int sample_take(const struct sample_config *config, struct sample *sample, struct err *err)
+{
+    struct testbed testbed;
+    const struct testbed_config testbed_config = {.program = config->program,
+                                                  .dir = config->dir,
+                                                  .settings = &config->settings->cluster,
+                                                  .seed = config->seed};
+    int status = testbed_start(&testbed, &testbed_config, err);
+    if (status < 0)
+        return status;
+    status = sample_load(config, testbed.address, sample, err);
+    int stopped = testbed_stop(&testbed, status < 0 ? NULL : err);
+    if (status >= 0 && stopped < 0)
+        status = stopped;
+    if (status < 0)
+        sample_done(sample);
+    return status;
+}
+
+void sample_done(struct sample *sample)
+{
+    free(sample->hgrm);
+    sample->hgrm = NULL;
+}

@@ -1,0 +1,67 @@
+/* One sample: one run of the load generator against one fresh cluster, and what came of it. */
+#ifndef QUOIT_EXPERIMENTS_SAMPLE_H
+#define QUOIT_EXPERIMENTS_SAMPLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "experiments/experiment.h"
+#include "experiments/testbed.h"
+
+struct sample {
+    size_t point;      /* of the experiment, see experiment_point() */
+    uint64_t repeat;   /* from 0 */
+    uint64_t seed;     /* of the load balancer */
+    uint64_t n_ok;     /* requests answered well */
+    uint64_t n_errors; /* requests that were not */
+    char error[160];   /* what went wrong most often; "" without errors */
+    double seconds;    /* from the first counted request to the last answer */
+    double rate;       /* good answers a second */
+    double p50_ms;     /* latency */
+    double p90_ms;
+    double p99_ms;
+    double p999_ms;
+    double max_ms;
+    double generator_cpu; /* CPU time of the load generator over wall time: 1 = one whole core */
+    uint64_t counts[EXPERIMENT_MAX_SERVERS]; /* answers of Server1, Server2 … */
+    uint64_t n_strangers;                    /* answers of any other server */
+    char *hgrm;                              /* HdrHistogram text of the latencies; may be NULL */
+};
+
+/* A number of every sample that is summarised, drawn and tabulated under one name. */
+struct sample_metric {
+    const char *name;
+    const char *unit;
+    const char *help;
+    size_t offset; /* of the double in struct sample */
+};
+
+/* Ended by a NULL name. */
+extern const struct sample_metric sample_metrics[];
+#define SAMPLE_N_METRICS 7
+
+static inline double sample_metric_value(const struct sample *sample,
+                                         const struct sample_metric *metric)
+{
+    return *(const double *)((const char *)sample + metric->offset);
+}
+
+/* Takes the sample's numbers from the text that `quoit load --json` wrote. n_servers: of the
+ * cluster. 0, or -EINVAL naming what is missing. */
+int sample_parse(const char *text, size_t n, size_t n_servers, struct sample *sample,
+                 struct err *err);
+
+struct sample_config {
+    const char *program; /* the quoit executable */
+    const char *dir;     /* an empty folder for what the processes write */
+    const struct experiment_settings *settings;
+    uint64_t seed;
+};
+
+/* Starts a cluster, loads it, stops it, fills the sample's numbers. 0; -EINTR when interrupted;
+ * else a negative errno with the reason. Nothing is left running. Pair with sample_done(). */
+int sample_take(const struct sample_config *config, struct sample *sample, struct err *err);
+void sample_done(struct sample *sample);
+
+#endif

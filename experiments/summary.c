@@ -1,0 +1,133 @@
+#include "experiments/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/mem.h"
+#include "experiments/shares.h"
+
+#define BOOTSTRAP_RESAMPLES 10000
+#define BOOTSTRAP_LEVEL 0.95
+
+static struct summary_number number_of(const double *values, size_t n, uint64_t seed)
+{
+    return (struct summary_number){
+        .median = stats_median(values, n),
+        .interval = stats_bootstrap_median(values, n, BOOTSTRAP_LEVEL, BOOTSTRAP_RESAMPLES, seed),
+        .min = stats_min(values, n),
+        .max = stats_max(values, n),
+    };
+}
+
+static double peak_to_mean_of(const uint64_t *counts, size_t n)
+{
+    uint64_t sum = 0, peak = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += counts[i];
+        peak = counts[i] > peak ? counts[i] : peak;
+    }
+    return sum ? (double)peak * (double)n / (double)sum : 0;
+}
+
+/* χ² of every sample, and of all of them together: sums of independent χ² are χ² with the sum of
+ * the degrees of freedom. */
+static void point_fit(struct summary_point *point)
+{
+    double shares[EXPERIMENT_MAX_SERVERS];
+    unsigned cells = 0;
+    for (size_t i = 0; i < point->n_servers; i++) {
+        shares[i] = point->servers[i].share;
+        cells += shares[i] > 0;
+    }
+    unsigned df = cells > 1 ? cells - 1 : 0;
+    for (size_t i = 0; i < point->n_samples; i++) {
+        const uint64_t *counts = point->samples[i]->counts;
+        uint64_t n_answers = 0;
+        for (size_t s = 0; s < point->n_servers; s++)
+            n_answers += counts[s];
+        double x = n_answers ? stats_chi_square(counts, shares, point->n_servers) : 0;
+        point->chi_square += x;
+        point->df += df;
+        if (df)
+            point->sample_p[i] = isinf(x) ? 0 : stats_chi_square_p(x, df);
+        else
+            point->sample_p[i] = isinf(x) ? 0 : 1;
+    }
+    if (isinf(point->chi_square))
+        point->p = 0;
+    else
+        point->p = point->df ? stats_chi_square_p(point->chi_square, point->df) : 1;
+}
+
+static void point_count(struct summary_point *point, double *values, uint64_t seed)
+{
+    size_t n = point->n_samples;
+    for (size_t s = 0; s < point->n_servers; s++) {
+        for (size_t i = 0; i < n; i++)
+            values[i] = (double)point->samples[i]->counts[s];
+        point->servers[s].count = number_of(values, n, seed);
+    }
+    for (size_t m = 0; m < SAMPLE_N_METRICS; m++) {
+        for (size_t i = 0; i < n; i++)
+            values[i] = sample_metric_value(point->samples[i], &sample_metrics[m]);
+        point->metrics[m] = number_of(values, n, seed);
+    }
+    for (size_t i = 0; i < n; i++)
+        values[i] = peak_to_mean_of(point->samples[i]->counts, point->n_servers);
+    point->peak_to_mean = number_of(values, n, seed);
+}
+
+static int point_make(const struct run *run, size_t index, struct summary_point *point,
+                      struct err *err)
+{
+    experiment_point(run->experiment, index, &point->settings);
+    double shares[EXPERIMENT_MAX_SERVERS];
+    int status = shares_exact(&point->settings.cluster, shares, err);
+    if (status < 0)
+        return status;
+    point->n_servers = point->settings.cluster.servers;
+    for (size_t i = 0; i < point->n_servers; i++) {
+        point->servers[i].share = shares[i];
+        point->servers[i].expected = shares[i] * (double)point->settings.load.requests;
+        point->exact_peak_to_mean =
+            fmax(point->exact_peak_to_mean, shares[i] * (double)point->n_servers);
+    }
+    point->samples = mem_zalloc(run->n_samples + 1, sizeof(struct sample *));
+    for (uint64_t repeat = 0; repeat < run->experiment->about.repeats; repeat++)
+        for (size_t i = 0; i < run->n_samples; i++)
+            if (run->samples[i].point == index && run->samples[i].repeat == repeat)
+                point->samples[point->n_samples++] = &run->samples[i];
+    point->sample_p = mem_zalloc(point->n_samples + 1, sizeof(double));
+    if (!point->n_samples)
+        return 0;
+    double *values = mem_zalloc(point->n_samples, sizeof(double));
+    point_count(point, values, run->seed);
+    free(values);
+    point_fit(point);
+    return 0;
+}
+
+int summary_make(const struct run *run, struct summary *ret_summary, struct err *err)
+{
+    struct summary summary = {.n_points = experiment_n_points(run->experiment)};
+    summary.points = mem_zalloc(summary.n_points, sizeof(struct summary_point));
+    for (size_t i = 0; i < summary.n_points; i++) {
+        int status = point_make(run, i, &summary.points[i], err);
+        if (status < 0) {
+            summary_done(&summary);
+            return status;
+        }
+    }
+    *ret_summary = summary;
+    return 0;
+}
+
+void summary_done(struct summary *summary)
+{
+    for (size_t i = 0; i < summary->n_points; i++) {
+        free(summary->points[i].samples);
+        free(summary->points[i].sample_p);
+    }
+    free(summary->points);
+    *summary = (struct summary){0};
+}

@@ -1,0 +1,222 @@
+#include "experiments/table.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "experiments/outcome.h"
+
+/* The key of "cluster.hash". */
+static const char *axis_heading(const cJSON *axis)
+{
+    const char *vary = outcome_text(axis, "vary");
+    const char *dot = strchr(vary, '.');
+    return dot ? dot + 1 : vary;
+}
+
+static bool measures_rates(const cJSON *result)
+{
+    return !strcmp(outcome_text(result, "measures"), "rates");
+}
+
+static void add_axis_columns(const cJSON *result, struct grid *grid)
+{
+    const cJSON *axis;
+    cJSON_ArrayForEach (axis, json_get(result, "axes")) {
+        grid_add_column(grid, axis_heading(axis), false);
+    }
+}
+
+static void add_axis_cells(const cJSON *point, struct grid *grid)
+{
+    const cJSON *label;
+    cJSON_ArrayForEach (label, json_get(point, "labels")) {
+        grid_add(grid, "%s", cJSON_IsString(label) ? label->valuestring : "");
+    }
+}
+
+static void add_number(struct grid *grid, const char *format, double value)
+{
+    char text[64];
+    snprintf(text, sizeof(text), format, value);
+    grid_add(grid, "%s", isfinite(value) ? text : "–");
+}
+
+static void add_interval(struct grid *grid, const char *format, const cJSON *number)
+{
+    char low[64], high[64];
+    snprintf(low, sizeof(low), format, outcome_number(number, "low"));
+    snprintf(high, sizeof(high), format, outcome_number(number, "high"));
+    if (isfinite(outcome_number(number, "low")))
+        grid_add(grid, "%s – %s", low, high);
+    else
+        grid_add(grid, "–");
+}
+
+/* ——— one row a server ——— */
+
+static void make_servers(const cJSON *result, struct grid *grid)
+{
+    const cJSON *point, *server;
+    grid_add_column(grid, "server", false);
+    grid_add_column(grid, "answered, median", true);
+    grid_add_column(grid, "95 % interval", true);
+    grid_add_column(grid, "least – most", true);
+    grid_add_column(grid, "expected exactly", true);
+    grid_add_column(grid, "exact share", true);
+    cJSON_ArrayForEach (point, json_get(result, "points")) {
+        cJSON_ArrayForEach (server, json_get(point, "servers")) {
+            add_axis_cells(point, grid);
+            grid_add(grid, "%s", outcome_text(server, "name"));
+            add_number(grid, "%.0f", outcome_number(server, "median"));
+            add_interval(grid, "%.0f", server);
+            if (isfinite(outcome_number(server, "min")))
+                grid_add(grid, "%.0f – %.0f", outcome_number(server, "min"),
+                         outcome_number(server, "max"));
+            else
+                grid_add(grid, "–");
+            add_number(grid, "%.1f", outcome_number(server, "expected"));
+            add_number(grid, "%.2f %%", outcome_number(server, "share") * 100);
+        }
+    }
+}
+
+/* ——— one row a point ——— */
+
+/* Least, mean and most of the servers' median counts. */
+static void add_spread(const cJSON *point, struct grid *grid)
+{
+    double least = INFINITY, most = -INFINITY;
+    const cJSON *server;
+    cJSON_ArrayForEach (server, json_get(point, "servers")) {
+        double median = outcome_number(server, "median");
+        least = fmin(least, median);
+        most = fmax(most, median);
+    }
+    add_number(grid, "%.0f",
+               outcome_number(point, "requests") / outcome_number(point, "n_servers"));
+    add_number(grid, "%.0f", least);
+    add_number(grid, "%.0f", most);
+}
+
+static void make_points(const cJSON *result, struct grid *grid)
+{
+    static const char *const latencies[] = {"p50", "p99"};
+    const cJSON *point;
+    bool rates = measures_rates(result);
+    grid_add_column(grid, "N", true);
+    grid_add_column(grid, "mean a server", true);
+    grid_add_column(grid, "least", true);
+    grid_add_column(grid, "most", true);
+    grid_add_column(grid, "most/mean", true);
+    grid_add_column(grid, "exactly", true);
+    if (rates) {
+        grid_add_column(grid, "requests/s", true);
+        grid_add_column(grid, "95 % interval", true);
+        grid_add_column(grid, "p50, ms", true);
+        grid_add_column(grid, "p99, ms", true);
+    }
+    cJSON_ArrayForEach (point, json_get(result, "points")) {
+        const cJSON *metrics = json_get(point, "metrics");
+        const cJSON *peak = json_get(point, "peak_to_mean");
+        add_axis_cells(point, grid);
+        add_number(grid, "%.0f", outcome_number(point, "n_servers"));
+        add_spread(point, grid);
+        add_number(grid, "%.3f", outcome_number(peak, "median"));
+        add_number(grid, "%.3f", outcome_number(peak, "exact"));
+        if (!rates)
+            continue;
+        add_number(grid, "%.0f", outcome_number(json_get(metrics, "rate"), "median"));
+        add_interval(grid, "%.0f", json_get(metrics, "rate"));
+        for (size_t i = 0; i < 2; i++)
+            add_number(grid, "%.3f", outcome_number(json_get(metrics, latencies[i]), "median"));
+    }
+}
+
+void table_make(const cJSON *result, struct grid *ret_grid)
+{
+    grid_init(ret_grid);
+    add_axis_columns(result, ret_grid);
+    if (!strcmp(outcome_text(result, "table"), "points"))
+        make_points(result, ret_grid);
+    else
+        make_servers(result, ret_grid);
+}
+
+/* ——— lines ——— */
+
+/* Smallest and largest of a number over the points. */
+static void print_range(const cJSON *result, const char *key, struct buf *out)
+{
+    double least = INFINITY, most = -INFINITY;
+    const cJSON *point;
+    cJSON_ArrayForEach (point, json_get(result, "points")) {
+        least = fmin(least, outcome_number(point, key));
+        most = fmax(most, outcome_number(point, key));
+    }
+    if (least < most)
+        buf_appendf(out, "%.0f to %.0f", least, most);
+    else
+        buf_appendf(out, "%.0f", isfinite(least) ? least : 0.);
+}
+
+void table_print_conditions(const cJSON *result, struct buf *out)
+{
+    buf_append_str(out, "N = ");
+    print_range(result, "n_servers", out);
+    buf_append_str(out, " servers, ");
+    print_range(result, "requests", out);
+    buf_appendf(out, " requests a run, %.0f repeats", outcome_number(result, "repeats"));
+}
+
+static void print_p(double p, struct buf *out)
+{
+    if (p < 0.001)
+        buf_append_str(out, "p < 0.001");
+    else
+        buf_appendf(out, "p = %.3f", p);
+}
+
+void table_print_fits(const cJSON *result, const char *line_start, struct buf *out)
+{
+    const cJSON *point, *label;
+    cJSON_ArrayForEach (point, json_get(result, "points")) {
+        const cJSON *peak = json_get(point, "peak_to_mean");
+        const cJSON *fit = json_get(point, "fit");
+        if (!fit)
+            continue;
+        buf_append_str(out, line_start);
+        cJSON_ArrayForEach (label, json_get(point, "labels")) {
+            if (cJSON_IsString(label))
+                buf_appendf(out, "%s%s", label->valuestring, label->next ? ", " : ": ");
+        }
+        buf_appendf(out,
+                    "the busiest server answered %.2f times an even share (exactly: %.2f); the "
+                    "counts fit the exact shares with ",
+                    outcome_number(peak, "median"), outcome_number(peak, "exact"));
+        print_p(outcome_number(fit, "p"), out);
+        double x = outcome_number(fit, "chi_square");
+        if (isfinite(x))
+            buf_appendf(out, " (χ² = %.1f, %.0f degrees of freedom)", x, outcome_number(fit, "df"));
+        buf_append_str(out, "\n");
+    }
+}
+
+static void print_list(const cJSON *list, const char *before, struct buf *out)
+{
+    const cJSON *text;
+    cJSON_ArrayForEach (text, list) {
+        if (cJSON_IsString(text))
+            buf_appendf(out, "%s%s\n", before, text->valuestring);
+    }
+}
+
+void table_print_verdict(const cJSON *result, struct buf *out)
+{
+    const cJSON *verdict = json_get(result, "verdict");
+    buf_appendf(out, "%s\n", outcome_valid(result) ? "VALID" : "INVALID");
+    print_list(json_get(verdict, "reasons"), "  because ", out);
+    print_list(json_get(verdict, "warnings"), "  note: ", out);
+}

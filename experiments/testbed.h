@@ -1,0 +1,31 @@
+/* The cluster of one sample: a load balancer, which starts its servers, as a child process. */
+#ifndef QUOIT_EXPERIMENTS_TESTBED_H
+#define QUOIT_EXPERIMENTS_TESTBED_H
+
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "core/err.h"
+#include "experiments/child.h"
+#include "experiments/experiment.h"
+
+struct testbed_config {
+    const char *program; /* the quoit executable */
+    const char *dir;     /* an empty folder for its state and what it says */
+    const struct experiment_cluster *settings;
+    uint64_t seed;
+};
+
+struct testbed {
+    struct child lb;
+    char address[ADDR_TEXT_BYTES]; /* "127.0.0.1:40123" */
+};
+
+/* Returns once every server serves. 0; -EINTR on an interrupt; else a negative errno, err saying
+ * what the load balancer said. On failure nothing of it is left. Pair with testbed_stop(). */
+int testbed_start(struct testbed *testbed, const struct testbed_config *config, struct err *err);
+/* Ends it in order, or by force after a bounded time; nothing of it is left. 0, or -EPROTO when it
+ * did not end in order with status 0 or left processes behind, err saying which. */
+int testbed_stop(struct testbed *testbed, struct err *err);
+
+#endif

@@ -1,0 +1,129 @@
+#include "experiments/verdict.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/buf.h"
+
+static void say(cJSON *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(cJSON *list, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    cJSON_AddItemToArray(list, cJSON_CreateString(text));
+}
+
+static void judge_completeness(const struct run *run, cJSON *reasons)
+{
+    uint64_t repeats = run->experiment->about.repeats;
+    if (run->interrupted)
+        say(reasons, "interrupted after %zu of %zu samples", run->n_samples, run->n_planned);
+    if (repeats < VERDICT_MIN_REPEATS)
+        say(reasons, "too few repeats: %" PRIu64 ", at least %d are needed to see a spread",
+            repeats, VERDICT_MIN_REPEATS);
+}
+
+static void judge_errors(const struct run *run, cJSON *reasons)
+{
+    uint64_t n_errors = 0;
+    const char *example = "";
+    for (size_t i = 0; i < run->n_samples; i++) {
+        n_errors += run->samples[i].n_errors;
+        if (run->samples[i].n_errors && !*example)
+            example = run->samples[i].error;
+    }
+    if (n_errors)
+        say(reasons, "%" PRIu64 " requests failed%s%s", n_errors, *example ? ": " : "", example);
+}
+
+/* Every request ended once, and every good answer came from a server that was there at the start.
+ */
+static void judge_counts(const struct run *run, cJSON *reasons)
+{
+    uint64_t n_strangers = 0;
+    for (size_t i = 0; i < run->n_samples; i++) {
+        const struct sample *sample = &run->samples[i];
+        struct experiment_settings settings;
+        experiment_point(run->experiment, sample->point, &settings);
+        uint64_t sum = sample->n_strangers;
+        for (size_t s = 0; s < settings.cluster.servers; s++)
+            sum += sample->counts[s];
+        n_strangers += sample->n_strangers;
+        if (sample->n_ok + sample->n_errors != settings.load.requests || sum != sample->n_ok)
+            say(reasons,
+                "sample %zu: requests were lost: %" PRIu64 " were to be sent, %" PRIu64
+                " were answered, %" PRIu64 " failed; the servers' counts add up to %" PRIu64,
+                i + 1, settings.load.requests, sample->n_ok, sample->n_errors, sum);
+    }
+    if (n_strangers)
+        say(reasons,
+            "%" PRIu64 " answers came from servers that the cluster was not started with: a "
+            "server was replaced during the run",
+            n_strangers);
+}
+
+static void judge_generator(const struct run *run, cJSON *reasons, cJSON *warnings)
+{
+    double most = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < run->n_samples; i++) {
+        double cpu = run->samples[i].generator_cpu;
+        n += cpu > VERDICT_MAX_GENERATOR_CPU;
+        most = cpu > most ? cpu : most;
+    }
+    if (!n)
+        return;
+    if (run->experiment->about.measures == MEASURES_COUNTS)
+        say(warnings,
+            "the load generator used up to %.0f %% of a core in %zu of %zu samples: the counts do "
+            "not depend on it, the rates and latencies are bounds",
+            most * 100, n, run->n_samples);
+    else
+        say(reasons,
+            "the load generator was saturated: it used up to %.0f %% of a core, above %.0f %% in "
+            "%zu of %zu samples",
+            most * 100, VERDICT_MAX_GENERATOR_CPU * 100, n, run->n_samples);
+}
+
+static void judge_fit(const struct run *run, const struct summary *summary, cJSON *reasons)
+{
+    for (size_t i = 0; i < summary->n_points; i++) {
+        const struct summary_point *point = &summary->points[i];
+        if (!point->n_samples || point->p >= VERDICT_MIN_P)
+            continue;
+        struct buf where;
+        buf_init(&where, 400);
+        for (size_t a = 0; a < run->experiment->n_axes; a++) {
+            const struct experiment_axis *axis = &run->experiment->axes[a];
+            buf_appendf(&where, "%s = %s: ", axis->vary,
+                        axis->values[experiment_value_index(run->experiment, i, a)]);
+        }
+        say(reasons,
+            "%sthe counts do not fit the exact shares (chi-square %.1f, %u degrees of freedom, "
+            "p = %.2g)",
+            buf_str(&where), point->chi_square, point->df, point->p);
+        buf_done(&where);
+    }
+}
+
+cJSON *verdict_judge(const struct run *run, const struct summary *summary)
+{
+    cJSON *reasons = cJSON_CreateArray();
+    cJSON *warnings = cJSON_CreateArray();
+    judge_completeness(run, reasons);
+    judge_errors(run, reasons);
+    judge_counts(run, reasons);
+    judge_generator(run, reasons, warnings);
+    judge_fit(run, summary, reasons);
+    cJSON *verdict = cJSON_CreateObject();
+    cJSON_AddBoolToObject(verdict, "valid", !cJSON_GetArraySize(reasons));
+    cJSON_AddItemToObject(verdict, "reasons", reasons);
+    cJSON_AddItemToObject(verdict, "warnings", warnings);
+    return verdict;
+}
