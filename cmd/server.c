@@ -1,8 +1,8 @@
 /* quoit server: one server of a cluster, in the foreground. */
 #include <stdlib.h>
 
+#include "cmd/log_options.h"
 #include "cmd/verbs.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "core/name.h"
 #include "server/server.h"
@@ -13,8 +13,7 @@ struct server_options {
     const char *id;
     uint64_t orphan_after_ns;
     uint64_t ready_fd;
-    int log_level; /* enum log_level */
-    bool log_json;
+    struct log_options log;
 };
 
 static const struct option_def options[] = {
@@ -51,17 +50,7 @@ static const struct option_def options[] = {
      .max = 1u << 20,
      .fallback = "0",
      .help = "Write HOST:PORT to this inherited descriptor once it listens; 0 is none"},
-    {.name = "log-level",
-     .type = OPTION_CHOICE,
-     .offset = offsetof(struct server_options, log_level),
-     .metavar = "LEVEL",
-     .choices = LOG_LEVELS,
-     .fallback = "info",
-     .help = "What to log"},
-    {.name = "log-json",
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct server_options, log_json),
-     .help = "Log lines as JSON"},
+    LOG_OPTION_ROWS(struct server_options),
     {0},
 };
 
@@ -96,8 +85,7 @@ static int run(int argc, char **argv)
     cli_parse(&server_verb, argc, argv, &opts, 0, 0, NULL);
     if (!name_valid(opts.name))
         return cli_usage_error(&server_verb, "--name: '%s' is no server name", opts.name);
-    log_set_level((enum log_level)opts.log_level);
-    log_set_json(opts.log_json);
+    log_options_apply(&opts.log);
     struct err err = {0};
     struct server_config config = {.name = opts.name,
                                    .orphan_after_ns = opts.orphan_after_ns,

@@ -16,6 +16,8 @@ enum letter_type {
     LETTER_DRAINED, /* nothing is under way to server uid any more */
     LETTER_TOOK,    /* this worker routes by snapshot `version` now */
     LETTER_STOPPED, /* this worker has ended */
+    /* state thread → control */
+    LETTER_SAVED, /* state `version` was written, or `code` says why not */
     /* control → worker */
     LETTER_ANSWER, /* struct admin_call, answered */
     LETTER_TAKE,   /* there is a new snapshot */
@@ -29,7 +31,7 @@ struct lb_letter {
     size_t worker; /* who wrote it */
     uint64_t uid;
     uint64_t version;
-    int code; /* LETTER_SUSPECT: why, a negative errno or 0 */
+    int code; /* LETTER_SUSPECT, LETTER_SAVED: a negative errno or 0 */
 };
 
 /* The LB's own endpoints. */

@@ -1,0 +1,196 @@
+/* quoit lb: the load balancer and, through its spawner, the servers of its cluster. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "backends/placement.h"
+#include "backends/spawner.h"
+#include "cmd/log_options.h"
+#include "cmd/verbs.h"
+#include "core/clock.h"
+#include "core/rng.h"
+#include "lb/lb.h"
+
+struct lb_options {
+    const char *listen;
+    uint64_t n_servers;
+    const char *placement;
+    const char *hash;
+    const char *spawner;
+    uint64_t n_threads;
+    const char *state_dir;
+    uint64_t heartbeat_ns;
+    uint64_t fall;
+    const char *key_from;
+    uint64_t orphan_after_ns;
+    uint64_t seed;
+    uint64_t ready_fd;
+    struct log_options log;
+};
+
+static const struct option_def options[] = {
+    {.name = "listen",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct lb_options, listen),
+     .metavar = "HOST:PORT",
+     .fallback = "127.0.0.1:5000",
+     .help = "Numeric address to serve on; port 0 takes any"},
+    {.name = "servers",
+     .type = OPTION_U64,
+     .offset = offsetof(struct lb_options, n_servers),
+     .metavar = "N",
+     .fallback = "3",
+     .max = LB_MAX_SERVERS,
+     .help = "Servers to start, Server1 to ServerN; a state directory that knows a cluster wins"},
+    {.name = "placement",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct lb_options, placement),
+     .metavar = "NAME[:k=v,...]",
+     .fallback = "slots",
+     .help = "How requests are mapped to servers; `quoit ring list` shows what there is"},
+    {.name = "hash",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct lb_options, hash),
+     .metavar = "NAME[:k=v,...]",
+     .fallback = "quadratic",
+     .help = "Hash of requests and servers, or REQUEST/SERVER with one for each"},
+    {.name = "spawner",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct lb_options, spawner),
+     .metavar = "NAME[:k=v,...]",
+     .fallback = "process",
+     .help = "What starts and stops servers"},
+    {.name = "threads",
+     .type = OPTION_U64,
+     .offset = offsetof(struct lb_options, n_threads),
+     .metavar = "N",
+     .fallback = "1",
+     .min = 1,
+     .max = LB_MAX_THREADS,
+     .help = "Worker threads"},
+    {.name = "state",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct lb_options, state_dir),
+     .metavar = "DIR",
+     .help = "Keep the cluster map here, and take over the servers it names; without it nothing is "
+             "kept"},
+    {.name = "heartbeat-ms",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct lb_options, heartbeat_ns),
+     .metavar = "MS",
+     .fallback = "200",
+     .unit = "ms",
+     .min = NS_PER_MS,
+     .max = 3600 * NS_PER_S,
+     .help = "Ask every server for its heartbeat so often"},
+    {.name = "fall",
+     .type = OPTION_U64,
+     .offset = offsetof(struct lb_options, fall),
+     .metavar = "N",
+     .fallback = "5",
+     .min = 1,
+     .max = 1000,
+     .help = "Heartbeats missed in a row until a server counts as dead"},
+    {.name = "key-from",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct lb_options, key_from),
+     .metavar = "SOURCE",
+     .fallback = "random",
+     .help = "Where a request's id comes from: random, header:NAME, query:NAME, path or client"},
+    {.name = "orphan-after",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct lb_options, orphan_after_ns),
+     .metavar = "TIME",
+     .fallback = "30s",
+     .unit = "s",
+     .help = "Servers end by themselves when they have heard from no load balancer for so long; 0 "
+             "never"},
+    {.name = "seed",
+     .type = OPTION_U64,
+     .offset = offsetof(struct lb_options, seed),
+     .metavar = "S",
+     .fallback = "0",
+     .help = "Seed of request ids, invented names and random choices; 0 takes one from the kernel"},
+    {.name = "ready-fd",
+     .type = OPTION_U64,
+     .offset = offsetof(struct lb_options, ready_fd),
+     .metavar = "FD",
+     .fallback = "0",
+     .max = 1u << 20,
+     .help = "Write HOST:PORT to this inherited descriptor once every server serves; 0 is none"},
+    LOG_OPTION_ROWS(struct lb_options),
+    {0},
+};
+
+static int run(int argc, char **argv);
+
+static const struct cli_verb lb_verb = {
+    .name = "lb",
+    .summary = "run a load balancer and its servers in the foreground",
+    .usage = "[options]",
+    .details =
+        "Starts N servers, keeps N alive, and routes GET /PATH to them by consistent hashing.\n"
+        "Its own endpoints: GET /rep, POST /add, DELETE /rm, GET /cluster, /healthz, /metrics.\n"
+        "SIGTERM or SIGINT ends it in order, and its servers with it; a second one kills them.\n"
+        "Killed outright, it leaves its servers serving: started again with the same --state it\n"
+        "takes them over.",
+    .options = options,
+    .run = run,
+};
+
+/* The program's own file: servers are started from the same one. */
+static const char *own_path(char *path, size_t bytes)
+{
+    ssize_t n = readlink("/proc/self/exe", path, bytes - 1);
+    if (n < 0)
+        return "quoit";
+    path[n] = '\0';
+    return path;
+}
+
+/* Fills config from the options. 0, or EXIT_USAGE after saying what is wrong. */
+static int make_config(const struct lb_options *opts, struct lb_config *config)
+{
+    struct err err = {0};
+    config->n_servers = opts->n_servers;
+    config->n_threads = opts->n_threads;
+    config->state_dir = opts->state_dir;
+    config->heartbeat_ns = opts->heartbeat_ns;
+    config->fall = (unsigned)opts->fall;
+    config->orphan_after_ns = opts->orphan_after_ns;
+    config->seed = opts->seed ? opts->seed : rng_entropy();
+    config->ready_fd = opts->ready_fd ? (int)opts->ready_fd : -1;
+    if (addr_parse(opts->listen, &config->listen, &err) != 0)
+        return cli_usage_error(&lb_verb, "--listen: %s", err.message);
+    if (spec_parse(&placement_family, opts->placement, &config->placement, &err) != 0)
+        return cli_usage_error(&lb_verb, "--placement: %s", err.message);
+    if (hash_choice_parse(opts->hash, &config->hashes, &err) != 0)
+        return cli_usage_error(&lb_verb, "--hash: %s", err.message);
+    if (spec_parse(&spawner_family, opts->spawner, &config->spawner, &err) != 0)
+        return cli_usage_error(&lb_verb, "--spawner: %s", err.message);
+    if (key_source_parse(opts->key_from, &config->key_source, &err) != 0)
+        return cli_usage_error(&lb_verb, "--key-from: %s", err.message);
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct lb_options opts;
+    struct lb_config config = {0};
+    struct err err = {0};
+    char path[4096];
+    cli_parse(&lb_verb, argc, argv, &opts, 0, 0, NULL);
+    log_options_apply(&opts.log);
+    config.program = own_path(path, sizeof(path));
+    int code = make_config(&opts, &config);
+    if (code == 0) {
+        code = lb_run(&config, &err) == 0 ? EXIT_OK : EXIT_FAILED;
+        if (code != EXIT_OK)
+            log_error("lb", "%s", err.message);
+    }
+    spec_done(&config.placement);
+    spec_done(&config.spawner);
+    hash_choice_done(&config.hashes);
+    return code;
+}
+
+VERB_REGISTER(lb_verb);

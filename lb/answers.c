@@ -1,0 +1,238 @@
+/* What the LB answers about itself: CONTRACT.md's /rep and what goes beyond the assignment. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "lb/control.h"
+
+#define JSON_TYPE "application/json"
+
+static const char *const state_names[] = {
+    [MEMBER_STARTING] = "starting", [MEMBER_CHECKING] = "checking", [MEMBER_SERVING] = "serving",
+    [MEMBER_DRAINING] = "draining", [MEMBER_LEAVING] = "leaving",
+};
+
+void answer_send(struct control *control, struct admin_call *call, unsigned status,
+                 const char *content_type)
+{
+    call->base.type = LETTER_ANSWER;
+    call->status = status;
+    call->content_type = content_type;
+    mailbox_post(worker_mailbox(control->workers[call->base.worker]), &call->base.letter);
+}
+
+void answer_refuse(struct control *control, struct admin_call *call, unsigned status,
+                   const char *format, ...)
+{
+    char message[ERR_MESSAGE_BYTES + 8] = "<Error> ";
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message + 8, sizeof(message) - 8, format, args);
+    va_end(args);
+    buf_append_str(&call->answer, "{\"message\":");
+    json_escape(&call->answer, message, strlen(message));
+    buf_append_str(&call->answer, ",\"status\":\"failure\"}");
+    answer_send(control, call, status, JSON_TYPE);
+}
+
+static void send_tree(struct control *control, struct admin_call *call, unsigned status,
+                      cJSON *root)
+{
+    json_print(&call->answer, root, false);
+    cJSON_Delete(root);
+    answer_send(control, call, status, JSON_TYPE);
+}
+
+void answer_rep(struct control *control, struct admin_call *call)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON *message = cJSON_AddObjectToObject(root, "message");
+    json_add_uint64(message, "N", member_count(control, MEMBER_SERVING));
+    cJSON *replicas = cJSON_AddArrayToObject(message, "replicas");
+    for (struct member *member = control->members; member; member = member->next)
+        if (member->state == MEMBER_SERVING)
+            cJSON_AddItemToArray(replicas, cJSON_CreateString(member->name));
+    cJSON_AddStringToObject(root, "status", "successful");
+    send_tree(control, call, 200, root);
+}
+
+void answer_healthz(struct control *control, struct admin_call *call)
+{
+    size_t n_serving = member_count(control, MEMBER_SERVING);
+    if (n_serving == 0 && control->n_target > 0) {
+        answer_refuse(control, call, 503, "none of %zu servers serves", control->n_target);
+        return;
+    }
+    cJSON *root = cJSON_CreateObject();
+    char message[64];
+    snprintf(message, sizeof(message), "%zu of %zu servers serve", n_serving, control->n_target);
+    cJSON_AddStringToObject(root, "message", message);
+    cJSON_AddStringToObject(root, "status", "successful");
+    send_tree(control, call, 200, root);
+}
+
+static uint64_t sum_requests(const struct control *control, const struct member *member)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < control->n_workers; i++)
+        sum += __atomic_load_n(&member->counters[i].requests, __ATOMIC_RELAXED);
+    return sum;
+}
+
+static cJSON *member_json(const struct control *control, const struct member *member)
+{
+    char text[ADDR_TEXT_BYTES];
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "name", member->name);
+    json_add_uint64(object, "id", member->id);
+    json_add_uint64(object, "uid", member->uid);
+    cJSON_AddStringToObject(object, "state", state_names[member->state]);
+    if (member->state != MEMBER_STARTING) {
+        cJSON_AddStringToObject(object, "address", addr_format(&member->addr, text));
+        json_add_int64(object, "pid", member->pid);
+    }
+    json_add_uint64(object, "requests", sum_requests(control, member));
+    return object;
+}
+
+void answer_cluster(struct control *control, struct admin_call *call)
+{
+    const struct lb_config *config = control->config;
+    const struct snapshot *current = atomic_load(&control->publisher->current);
+    cJSON *root = cJSON_CreateObject();
+    json_add_uint64(root, "version", current->version);
+    json_add_uint64(root, "N", member_count(control, MEMBER_SERVING));
+    json_add_uint64(root, "target", control->n_target);
+    cJSON_AddStringToObject(root, "placement", config->placement.text);
+    cJSON *hash = cJSON_AddObjectToObject(root, "hash");
+    cJSON_AddStringToObject(hash, "request", config->hashes.request.text);
+    cJSON_AddStringToObject(hash, "server", config->hashes.server.text);
+    json_add_uint64(root, "threads", config->n_threads);
+    cJSON *servers = cJSON_AddArrayToObject(root, "servers");
+    for (struct member *member = control->members; member; member = member->next)
+        cJSON_AddItemToArray(servers, member_json(control, member));
+    json_add_uint64(root, "monotonic_ns", clock_now_ns());
+    cJSON_AddItemToObject(root, "events", timeline_json(&control->timeline));
+    send_tree(control, call, 200, root);
+}
+
+/* ---- metrics ----------------------------------------------------------------------------------
+ */
+
+static const struct metric_def worker_table[] = {
+    {"quoit_lb_requests_total", METRIC_COUNTER, "requests",
+     "Requests taken, the LB's own endpoints included", offsetof(struct worker_metrics, requests),
+     0},
+    {"quoit_lb_routed_requests_total", METRIC_COUNTER, "requests",
+     "Requests given to the placement", offsetof(struct worker_metrics, routed), 0},
+    {"quoit_lb_answers_2xx_total", METRIC_COUNTER, "answers",
+     "Routed requests answered with a status below 400",
+     offsetof(struct worker_metrics, answered_2xx), 0},
+    {"quoit_lb_answers_4xx_total", METRIC_COUNTER, "answers",
+     "Routed requests answered with a status from 400 to 499",
+     offsetof(struct worker_metrics, answered_4xx), 0},
+    {"quoit_lb_answers_5xx_total", METRIC_COUNTER, "answers",
+     "Routed requests answered with a status of 500 or more",
+     offsetof(struct worker_metrics, answered_5xx), 0},
+    {"quoit_lb_unknown_paths_total", METRIC_COUNTER, "requests",
+     "Requests for a path that no server has", offsetof(struct worker_metrics, unknown_paths), 0},
+    {"quoit_lb_retries_total", METRIC_COUNTER, "requests",
+     "Requests sent to a second server because the connection to the first broke",
+     offsetof(struct worker_metrics, retries), 0},
+    {"quoit_lb_upstream_failures_total", METRIC_COUNTER, "requests",
+     "Requests that a connection to a server broke under",
+     offsetof(struct worker_metrics, upstream_failures), 0},
+    {"quoit_lb_unroutable_total", METRIC_COUNTER, "requests",
+     "Requests answered 503 because no server could be reached",
+     offsetof(struct worker_metrics, unroutable), 0},
+    {0},
+};
+
+static const struct metric_def server_table[] = {
+    {"quoit_lb_server_requests_total", METRIC_COUNTER, "requests", "Requests sent to this server",
+     offsetof(struct server_counters, requests), 0},
+    {"quoit_lb_server_failures_total", METRIC_COUNTER, "requests",
+     "Requests to this server that its connection broke under",
+     offsetof(struct server_counters, failures), 0},
+    {0},
+};
+
+static const struct metric_def control_table[] = {
+    {"quoit_lb_servers_serving", METRIC_GAUGE, "servers", "Servers in the placement",
+     offsetof(struct control_metrics, serving), 0},
+    {"quoit_lb_servers_target", METRIC_GAUGE, "servers", "Servers the cluster is to have",
+     offsetof(struct control_metrics, target), 0},
+    {"quoit_lb_server_deaths_total", METRIC_COUNTER, "servers",
+     "Servers that ended, hung or failed to start without being told to",
+     offsetof(struct control_metrics, deaths), 0},
+    {"quoit_lb_server_starts_total", METRIC_COUNTER, "servers", "Servers the spawner was asked for",
+     offsetof(struct control_metrics, starts), 0},
+    {"quoit_lb_server_failed_starts_total", METRIC_COUNTER, "servers",
+     "Servers that could not be started", offsetof(struct control_metrics, failed_starts), 0},
+    {"quoit_lb_snapshots_total", METRIC_COUNTER, "snapshots", "Routing snapshots published",
+     offsetof(struct control_metrics, snapshots), 0},
+    {"quoit_lb_heartbeats_total", METRIC_COUNTER, "heartbeats", "Heartbeats asked for",
+     offsetof(struct control_metrics, probes), 0},
+    {"quoit_lb_heartbeats_missed_total", METRIC_COUNTER, "heartbeats",
+     "Heartbeats not answered within their interval",
+     offsetof(struct control_metrics, missed_probes), 0},
+    {"quoit_lb_failed_saves_total", METRIC_COUNTER, "saves",
+     "Times the state file could not be written", offsetof(struct control_metrics, failed_saves),
+     0},
+    {0},
+};
+
+static const struct metric_set worker_set = {"lb: requests", worker_table,
+                                             sizeof(struct worker_metrics)};
+static const struct metric_set server_set = {"lb: one server", server_table,
+                                             sizeof(struct server_counters)};
+static const struct metric_set control_set = {"lb: the cluster", control_table,
+                                              sizeof(struct control_metrics)};
+METRICS_REGISTER(worker_set);
+METRICS_REGISTER(server_set);
+METRICS_REGISTER(control_set);
+
+/* A line a serving server; names hold no byte that a label would have to escape. */
+static void print_servers(struct control *control, struct buf *out)
+{
+    struct arena arena;
+    arena_init(&arena);
+    size_t n = 0, n_serving = member_count(control, MEMBER_SERVING);
+    struct metric_row *rows = arena_zalloc(&arena, n_serving + 1, sizeof(*rows));
+    for (struct member *member = control->members; member; member = member->next) {
+        if (member->state != MEMBER_SERVING)
+            continue;
+        const void **copies = arena_zalloc(&arena, control->n_workers + 1, sizeof(*copies));
+        for (size_t i = 0; i < control->n_workers; i++)
+            copies[i] = &member->counters[i];
+        rows[n++] = (struct metric_row){
+            .labels = arena_printf(&arena, "server=\"%s\"", member->name),
+            .copies = copies,
+            .n_copies = control->n_workers,
+        };
+    }
+    metrics_print(out, &server_set, rows, n);
+    arena_done(&arena);
+}
+
+void answer_metrics(struct control *control, struct admin_call *call)
+{
+    const void *http_copies[LB_MAX_THREADS], *worker_copies[LB_MAX_THREADS];
+    for (size_t i = 0; i < control->n_workers; i++) {
+        http_copies[i] = worker_http_counters(control->workers[i]);
+        worker_copies[i] = worker_metrics(control->workers[i]);
+    }
+    const void *control_copy = &control->metrics;
+    struct metric_row http_row = {NULL, http_copies, control->n_workers};
+    struct metric_row worker_row = {NULL, worker_copies, control->n_workers};
+    struct metric_row control_row = {NULL, &control_copy, 1};
+    metrics_print(&call->answer, &httpd_metric_set, &http_row, 1);
+    metrics_print(&call->answer, &worker_set, &worker_row, 1);
+    metrics_print(&call->answer, &control_set, &control_row, 1);
+    print_servers(control, &call->answer);
+    answer_send(control, call, 200, METRICS_CONTENT_TYPE);
+}

@@ -1,0 +1,381 @@
+#include "lb/control.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/net.h"
+#include "core/ready.h"
+
+#define STOP_GRACE_NS (2 * NS_PER_S)
+#define START_TIMEOUT_NS (10 * NS_PER_S)
+
+/* ---- snapshots and state ----------------------------------------------------------------------
+ */
+
+static size_t gather(struct control *control, enum member_state state,
+                     struct snapshot_server *servers)
+{
+    size_t n = 0;
+    for (struct member *member = control->members; member; member = member->next)
+        if (member->state == state)
+            servers[n++] = (struct snapshot_server){.uid = member->uid,
+                                                    .id = member->id,
+                                                    .name = member->name,
+                                                    .addr = member->addr,
+                                                    .counters = member->counters};
+    return n;
+}
+
+static void tell_workers(struct control *control, enum letter_type type)
+{
+    if (control->stopping && type == LETTER_TAKE)
+        return;
+    for (size_t i = 0; i < control->n_workers; i++)
+        mailbox_post(worker_mailbox(control->workers[i]), &letter_new(type, 0)->letter);
+}
+
+void control_publish(struct control *control)
+{
+    const struct lb_config *config = control->config;
+    size_t n_placed = member_count(control, MEMBER_SERVING);
+    size_t n_servers = n_placed + member_count(control, MEMBER_DRAINING);
+    struct snapshot_server *servers = mem_zalloc(n_servers + 1, sizeof(*servers));
+    gather(control, MEMBER_SERVING, servers);
+    gather(control, MEMBER_DRAINING, servers + n_placed);
+    struct snapshot *snapshot;
+    struct err err = {0};
+    int rc = snapshot_new(&config->placement, &config->hashes.pair, servers, n_placed, n_servers,
+                          &snapshot, &err);
+    free(servers);
+    if (rc != 0) { /* operations check this before they begin: it is a bug if it comes to that */
+        log_error("lb", "cannot build the placement: %s", err.message);
+        return;
+    }
+    uint64_t version = publisher_publish(control->publisher, snapshot);
+    for (struct member *member = control->members; member; member = member->next)
+        if (member->state == MEMBER_SERVING || member->state == MEMBER_DRAINING)
+            member->last_version = version;
+    metric_bump(&control->metrics.snapshots);
+    metric_set_gauge(&control->metrics.serving, n_placed);
+    metric_set_gauge(&control->metrics.target, control->n_target);
+    tell_workers(control, LETTER_TAKE);
+    control_save(control);
+}
+
+void control_save(struct control *control)
+{
+    if (!control->state_store || control->stopping)
+        return;
+    struct state state = {.next_uid = control->next_uid, .n_target = control->n_target};
+    size_t most = 0;
+    for (struct member *member = control->members; member; member = member->next)
+        most++;
+    state.servers = mem_zalloc(most + 1, sizeof(*state.servers));
+    for (struct member *member = control->members; member; member = member->next) {
+        if (member->state != MEMBER_CHECKING && member->state != MEMBER_SERVING)
+            continue;
+        state.servers[state.n_servers++] = (struct state_server){.uid = member->uid,
+                                                                 .id = member->id,
+                                                                 .name = member->name,
+                                                                 .addr = member->addr,
+                                                                 .pid = member->pid,
+                                                                 .reference = member->reference};
+    }
+    state_save(control->state_store, &state, ++control->state_version);
+    free(state.servers);
+}
+
+/* ---- letters ----------------------------------------------------------------------------------
+ */
+
+static void on_admin_call(struct control *control, struct admin_call *call)
+{
+    switch (call->endpoint) {
+    case ADMIN_REP:
+        answer_rep(control, call);
+        return;
+    case ADMIN_CLUSTER:
+        answer_cluster(control, call);
+        return;
+    case ADMIN_HEALTHZ:
+        answer_healthz(control, call);
+        return;
+    case ADMIN_METRICS:
+        answer_metrics(control, call);
+        return;
+    case ADMIN_ADD:
+    case ADMIN_RM:
+        operation_submit(control, call);
+        return;
+    }
+    assert(!"an endpoint nobody answers");
+}
+
+static void on_suspect(struct control *control, uint64_t uid)
+{
+    struct member *member = member_find(control, uid);
+    if (member && member->state == MEMBER_SERVING && !control->stopping)
+        health_probe(member);
+}
+
+static void on_drained(struct control *control, uint64_t uid)
+{
+    struct member *member = member_find(control, uid);
+    if (member && member->state == MEMBER_DRAINING && ++member->n_drained == control->n_workers)
+        member_drained(member);
+}
+
+static void on_saved(struct control *control, uint64_t version, int code)
+{
+    if (code != 0) {
+        metric_bump(&control->metrics.failed_saves);
+        log_error("lb", "the state could not be saved in %s: %s", control->config->state_dir,
+                  err_errno_text(code));
+    }
+    control->saved_version = version; /* what waits for it goes on: a full disk stops no service */
+    operation_check(control);
+}
+
+/* The workers have gone: the servers they used can be stopped. */
+static void on_worker_stopped(struct control *control)
+{
+    if (++control->n_workers_stopped < control->n_workers)
+        return;
+    for (struct member *member = control->members; member; member = member->next)
+        member_stop(member, STOP_GRACE_NS);
+    member_reap_all(control, UINT64_MAX);
+}
+
+static void on_letter(void *context, struct letter *raw)
+{
+    struct control *control = context;
+    struct lb_letter *letter = (struct lb_letter *)raw;
+    switch (letter->type) {
+    case LETTER_ADMIN:
+        on_admin_call(control, (struct admin_call *)letter);
+        return; /* the call goes back as its own answer */
+    case LETTER_SUSPECT:
+        on_suspect(control, letter->uid);
+        break;
+    case LETTER_DRAINED:
+        on_drained(control, letter->uid);
+        break;
+    case LETTER_TOOK:
+        member_reap_all(control, publisher_reclaim(control->publisher));
+        operation_check(control);
+        break;
+    case LETTER_SAVED:
+        on_saved(control, letter->version, letter->code);
+        break;
+    case LETTER_STOPPED:
+        on_worker_stopped(control);
+        break;
+    default:
+        assert(!"a letter that the control loop does not take");
+    }
+    free(letter);
+}
+
+/* ---- life -------------------------------------------------------------------------------------
+ */
+
+int control_go_live(struct control *control, struct err *err)
+{
+    const struct lb_config *config = control->config;
+    for (size_t i = 0; i < config->n_threads; i++) {
+        struct worker_config worker = {.index = i,
+                                       .listen_fd = control->listen_fds[i],
+                                       .publisher = control->publisher,
+                                       .control = &control->mailbox,
+                                       .key_source = config->key_source,
+                                       .seed = rng_mix64(config->seed + i)};
+        control->listen_fds[i] = -1;
+        int rc = worker_start(&worker, &control->workers[i], err);
+        if (rc != 0)
+            return rc;
+        control->n_workers++;
+    }
+    control->live = true;
+    char text[ADDR_TEXT_BYTES];
+    log_info("lb", "serves at %s, %zu servers, placement %s, hash %s",
+             addr_format(&control->bound, text), member_count(control, MEMBER_SERVING),
+             config->placement.text, config->hashes.request.text);
+    int rc = ready_tell(config->ready_fd, &control->bound);
+    if (rc != 0)
+        return err_set_errno(err, rc, "cannot tell the parent the address on descriptor %d",
+                             config->ready_fd);
+    member_heal(control);
+    return 0;
+}
+
+void control_stop(struct control *control, bool kill, int code)
+{
+    if (control->stopping) {
+        if (kill)
+            for (struct member *member = control->members; member; member = member->next)
+                member_stop(member, 0);
+        return;
+    }
+    control->stopping = true;
+    control->exit_code = code;
+    ev_timer_stop(control->loop, &control->heartbeat);
+    ev_timer_stop(control->loop, &control->heal_timer);
+    operation_refuse_all(control, "the load balancer is ending");
+    tell_workers(control, LETTER_STOP);
+    if (control->n_workers == 0) {
+        for (struct member *member = control->members; member; member = member->next)
+            member_stop(member, kill ? 0 : STOP_GRACE_NS);
+        /* Never break the loop from within a caller that still looks at a member: at its next turn.
+         */
+        ev_feed_event(control->loop, &control->heal_timer, EV_TIMER);
+    }
+}
+
+static void on_heartbeat_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    health_round(timer->data);
+}
+
+static void on_heal_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct control *control = timer->data;
+    if (control->stopping)
+        member_reap_all(control, UINT64_MAX);
+    else
+        member_heal(control);
+}
+
+static void on_signal(struct ev_loop *loop, struct ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct control *control = watcher->data;
+    log_info("lb", control->stopping ? "told again: killing the servers"
+                                     : "told to end: finishing what is under way");
+    control_stop(control, control->stopping, 0);
+}
+
+static void watch_signal(struct control *control, struct ev_signal *watcher, int number)
+{
+    ev_signal_init(watcher, on_signal, number);
+    watcher->data = control;
+    ev_signal_start(control->loop, watcher);
+}
+
+static void start_timers(struct control *control)
+{
+    double interval_s = (double)control->config->heartbeat_ns * 1e-9;
+    ev_timer_init(&control->heartbeat, on_heartbeat_timer, interval_s, interval_s);
+    ev_init(&control->heal_timer, on_heal_timer);
+    control->heartbeat.data = control->heal_timer.data = control;
+    ev_timer_start(control->loop, &control->heartbeat);
+    control->last_heartbeat = ev_now(control->loop);
+    watch_signal(control, &control->on_term, SIGTERM);
+    watch_signal(control, &control->on_int, SIGINT);
+}
+
+static void init(struct control *control, const struct lb_config *config,
+                 struct publisher *publisher, struct err *err)
+{
+    control->config = config;
+    control->publisher = publisher;
+    control->err = err;
+    control->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+    control->last_member = &control->members;
+    control->next_uid = 1;
+    for (size_t i = 0; i < LB_MAX_THREADS; i++)
+        control->listen_fds[i] = -1;
+    rng_seed(&control->rng, rng_mix64(config->seed ^ UINT64_C(0x6c62)));
+    publisher_init(publisher, config->n_threads);
+    flusher_init(&control->flusher, control->loop);
+    mailbox_open(&control->mailbox, control->loop, on_letter, control);
+    start_timers(control);
+}
+
+static int listen_all(struct control *control, struct err *err)
+{
+    const struct lb_config *config = control->config;
+    bool shared = config->n_threads > 1;
+    for (size_t i = 0; i < config->n_threads; i++) {
+        int fd = i == 0 ? net_listen(&config->listen, shared, &control->bound, err)
+                        : net_listen_again(&control->bound, err);
+        if (fd < 0)
+            return fd;
+        control->listen_fds[i] = fd;
+    }
+    return 0;
+}
+
+static int open_spawner(struct control *control, struct err *err)
+{
+    struct spawner_config spawner = {.loop = control->loop,
+                                     .program = control->config->program,
+                                     .orphan_after_ns = control->config->orphan_after_ns,
+                                     .start_timeout_ns = START_TIMEOUT_NS};
+    return spawner_open(&control->config->spawner, &spawner, &member_spawner_handler, control,
+                        &control->spawner, err);
+}
+
+/* Everything that must be there before the first server is started; then starts them. */
+static int boot(struct control *control, struct err *err)
+{
+    struct arena arena;
+    struct state state = {.next_uid = 1};
+    int found = 0;
+    arena_init(&arena);
+    int rc = listen_all(control, err);
+    if (rc == 0)
+        rc = open_spawner(control, err);
+    if (rc == 0 && control->config->state_dir)
+        rc = state_open(control->config->state_dir, &control->mailbox, &arena, &state, &found,
+                        &control->state_store, err);
+    if (rc == 0)
+        rc = operation_boot(control, &state, found, err);
+    arena_done(&arena);
+    return rc;
+}
+
+static void done(struct control *control)
+{
+    bool all_gone = control->members == NULL;
+    for (size_t i = 0; i < control->n_workers; i++)
+        worker_join(control->workers[i]);
+    state_close(control->state_store, all_gone);
+    mailbox_close(&control->mailbox);
+    spawner_close(control->spawner);
+    member_free_all(control);
+    for (size_t i = 0; i < LB_MAX_THREADS; i++)
+        if (control->listen_fds[i] >= 0)
+            close(control->listen_fds[i]);
+    flusher_done(&control->flusher);
+    publisher_done(control->publisher);
+    ev_loop_destroy(control->loop);
+}
+
+int lb_run(const struct lb_config *config, struct err *err)
+{
+    net_raise_fd_limit();
+    struct control *control = mem_zalloc(1, sizeof(*control));
+    struct publisher *publisher =
+        mem_aligned_zalloc(_Alignof(struct publisher), sizeof(*publisher));
+    init(control, config, publisher, err);
+    int rc = boot(control, err);
+    if (rc != 0)
+        control_stop(control, true, rc); /* lets go of what was started */
+    ev_run(control->loop, 0);
+    rc = control->exit_code;
+    done(control);
+    free(control);
+    free(publisher);
+    return rc;
+}

@@ -1,0 +1,358 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "lb/control.h"
+
+#define STOP_GRACE_NS (2 * NS_PER_S)
+#define DRAIN_S 5.0
+#define HEAL_BACKOFF_MIN_S 0.1
+#define HEAL_BACKOFF_MAX_S 5.0
+#define RANDOM_ID_FIRST 100000
+#define RANDOM_IDS 900000
+
+/* ---- finding and naming -----------------------------------------------------------------------
+ */
+
+static bool is_live(const struct member *member)
+{
+    return member->state == MEMBER_STARTING || member->state == MEMBER_CHECKING ||
+           member->state == MEMBER_SERVING;
+}
+
+struct member *member_find(struct control *control, uint64_t uid)
+{
+    for (struct member *member = control->members; member; member = member->next)
+        if (member->uid == uid)
+            return member;
+    return NULL;
+}
+
+struct member *member_find_name(struct control *control, const char *name)
+{
+    for (struct member *member = control->members; member; member = member->next)
+        if (is_live(member) && strcmp(member->name, name) == 0)
+            return member;
+    return NULL;
+}
+
+size_t member_count_live(const struct control *control)
+{
+    size_t n = 0;
+    for (const struct member *member = control->members; member; member = member->next)
+        n += is_live(member) && !member->operation;
+    return n;
+}
+
+size_t member_count(const struct control *control, enum member_state state)
+{
+    size_t n = 0;
+    for (const struct member *member = control->members; member; member = member->next)
+        n += member->state == state;
+    return n;
+}
+
+static bool id_taken(struct control *control, uint64_t id)
+{
+    for (struct member *member = control->members; member; member = member->next)
+        if (is_live(member) && member->id == id)
+            return true;
+    return false;
+}
+
+/* CONTRACT.md, Names, ids, hashing: the number at the end of the name, if it is free. One past
+ * int64 could not be written exactly in JSON, and counts as none. */
+static uint64_t choose_id(struct control *control, const char *name)
+{
+    uint64_t id;
+    if (name_trailing_id(name, &id) && id <= INT64_MAX && !id_taken(control, id))
+        return id;
+    do
+        id = RANDOM_ID_FIRST + rng_below(&control->rng, RANDOM_IDS);
+    while (id_taken(control, id));
+    return id;
+}
+
+void member_invent_name(struct control *control, char *name)
+{
+    do
+        snprintf(name, NAME_MAX_BYTES + 1, "Server%llu",
+                 (unsigned long long)(RANDOM_ID_FIRST + rng_below(&control->rng, RANDOM_IDS)));
+    while (member_find_name(control, name));
+}
+
+/* ---- birth ------------------------------------------------------------------------------------
+ */
+
+static struct member *member_new(struct control *control, uint64_t uid, uint64_t id,
+                                 const char *name, struct operation *operation)
+{
+    struct member *member = mem_zalloc(1, sizeof(*member));
+    member->control = control;
+    member->uid = uid;
+    member->id = id;
+    snprintf(member->name, sizeof(member->name), "%s", name);
+    member->operation = operation;
+    member->counters = mem_aligned_zalloc(_Alignof(struct server_counters),
+                                          control->config->n_threads * sizeof(*member->counters));
+    *control->last_member = member;
+    control->last_member = &member->next;
+    return member;
+}
+
+static void unlink_and_free(struct control *control, struct member **link)
+{
+    struct member *member = *link;
+    *link = member->next;
+    if (!member->next)
+        control->last_member = link;
+    httpc_free(member->probe);
+    free(member->counters);
+    free(member);
+}
+
+static struct member **link_of(struct control *control, const struct member *member)
+{
+    struct member **link = &control->members;
+    while (*link != member)
+        link = &(*link)->next;
+    return link;
+}
+
+static void note(struct member *member, enum timeline_step step, const char *detail)
+{
+    timeline_add(&member->control->timeline, step, member->uid, member->name, detail);
+}
+
+static void take_server(struct member *member, const struct addr *addr, long pid,
+                        const char *reference)
+{
+    member->state = MEMBER_CHECKING;
+    member->addr = *addr;
+    member->pid = pid;
+    snprintf(member->reference, sizeof(member->reference), "%s", reference);
+    health_probe(member);
+}
+
+int member_start(struct control *control, const char *name, struct operation *operation,
+                 struct err *err)
+{
+    struct member *member =
+        member_new(control, control->next_uid++, choose_id(control, name), name, operation);
+    struct spawner_request request = {.uid = member->uid, .name = member->name, .id = member->id};
+    int rc = control->spawner->ops->start(control->spawner, &request, err);
+    if (rc != 0) {
+        note(member, TIMELINE_FAILED, err ? err->message : NULL);
+        metric_bump(&control->metrics.failed_starts);
+        unlink_and_free(control, link_of(control, member));
+        return rc;
+    }
+    metric_bump(&control->metrics.starts);
+    note(member, TIMELINE_SPAWNED, NULL);
+    return 0;
+}
+
+int member_adopt(struct control *control, const struct state_server *server,
+                 struct operation *operation, struct err *err)
+{
+    struct spawner_server found = {.uid = server->uid,
+                                   .name = server->name,
+                                   .addr = server->addr,
+                                   .pid = server->pid,
+                                   .reference = server->reference};
+    int rc = control->spawner->ops->adopt(control->spawner, &found, err);
+    if (rc != 0)
+        return rc;
+    struct member *member = member_new(control, server->uid, server->id, server->name, operation);
+    member->adopted = true;
+    note(member, TIMELINE_LISTENS, "adopted");
+    take_server(member, &server->addr, server->pid, server->reference);
+    return 0;
+}
+
+static void on_started(void *context, const struct spawner_server *server)
+{
+    struct control *control = context;
+    struct member *member = member_find(control, server->uid);
+    if (!member || member->state != MEMBER_STARTING)
+        return; /* let go of while it started; its exit will be told */
+    note(member, TIMELINE_LISTENS, NULL);
+    take_server(member, &server->addr, server->pid, server->reference);
+    control_save(control);
+}
+
+static void on_failed(void *context, uint64_t uid, const struct err *err)
+{
+    struct control *control = context;
+    struct member *member = member_find(control, uid);
+    if (!member)
+        return;
+    member->exited = true;
+    metric_bump(&control->metrics.failed_starts);
+    note(member, TIMELINE_FAILED, err->message);
+    if (member->state != MEMBER_LEAVING)
+        member_lost(member, err->message);
+    member_reap_all(control, publisher_reclaim(control->publisher));
+}
+
+static void on_exit_told(void *context, uint64_t uid, const char *why)
+{
+    struct control *control = context;
+    struct member *member = member_find(control, uid);
+    if (!member)
+        return;
+    member->exited = true;
+    if (member->state != MEMBER_LEAVING)
+        member_lost(member, why);
+    note(member, TIMELINE_EXITED, why);
+    member_reap_all(control, publisher_reclaim(control->publisher));
+}
+
+const struct spawner_handler member_spawner_handler = {on_started, on_failed, on_exit_told};
+
+void member_ready(struct member *member)
+{
+    struct control *control = member->control;
+    member->ready = true;
+    control->heal_backoff_s = 0;
+    control->heal_not_before = 0;
+    if (member->operation) {
+        operation_member_ready(member->operation, member);
+        return;
+    }
+    member_set_serving(member);
+    control_publish(control);
+    member_heal(control);
+}
+
+void member_set_serving(struct member *member)
+{
+    char text[ADDR_TEXT_BYTES];
+    member->state = MEMBER_SERVING;
+    member->operation = NULL;
+    note(member, TIMELINE_SERVING, NULL);
+    log_info("lb", "%s (id %llu) serves at %s%s", member->name, (unsigned long long)member->id,
+             addr_format(&member->addr, text), member->adopted ? ", adopted" : "");
+}
+
+/* ---- death ------------------------------------------------------------------------------------
+ */
+
+void member_stop(struct member *member, uint64_t grace_ns)
+{
+    struct control *control = member->control;
+    member->state = MEMBER_LEAVING;
+    member->operation = NULL;
+    httpc_free(member->probe);
+    member->probe = NULL;
+    if (!member->exited)
+        control->spawner->ops->stop(control->spawner, member->uid, grace_ns);
+}
+
+/* A replacement that failed is not tried again at once, but after 0.1 s, 0.2 s … 5 s. */
+static void put_off_healing(struct control *control)
+{
+    double backoff = control->heal_backoff_s * 2;
+    if (backoff < HEAL_BACKOFF_MIN_S)
+        backoff = HEAL_BACKOFF_MIN_S;
+    control->heal_backoff_s = backoff < HEAL_BACKOFF_MAX_S ? backoff : HEAL_BACKOFF_MAX_S;
+    control->heal_not_before = ev_now(control->loop) + control->heal_backoff_s;
+}
+
+void member_lost(struct member *member, const char *cause)
+{
+    struct control *control = member->control;
+    struct operation *operation = member->operation;
+    bool was_routed = member->state == MEMBER_SERVING || member->state == MEMBER_DRAINING;
+    note(member, TIMELINE_DETECTED, cause);
+    metric_bump(&control->metrics.deaths);
+    if (control->stopping)
+        log_debug("lb", "%s ended: %s", member->name, cause);
+    else
+        log_warn("lb", "%s is lost: %s", member->name, cause);
+    member_stop(member, 0); /* fenced: it must not come back to life behind our back */
+    if (was_routed && !control->stopping)
+        control_publish(control);
+    if (operation)
+        operation_member_lost(operation, member, cause);
+    else if (!member->ready)
+        put_off_healing(control);
+    member_heal(control);
+}
+
+void member_drain(struct member *member)
+{
+    if (member->state != MEMBER_SERVING) {
+        member_stop(member, 0);
+        return;
+    }
+    member->state = MEMBER_DRAINING;
+    member->n_drained = 0;
+    member->drain_deadline = ev_now(member->control->loop) + DRAIN_S;
+    note(member, TIMELINE_DRAINING, NULL);
+    log_info("lb", "%s is being removed", member->name);
+}
+
+void member_drained(struct member *member)
+{
+    note(member, TIMELINE_DRAINED, NULL);
+    member_stop(member, STOP_GRACE_NS);
+    control_publish(member->control);
+}
+
+void member_reap_all(struct control *control, uint64_t reached_version)
+{
+    bool no_workers = control->n_workers == control->n_workers_stopped;
+    struct member **link = &control->members;
+    while (*link) {
+        struct member *member = *link;
+        bool unknown = no_workers || member->last_version < reached_version;
+        if (member->state == MEMBER_LEAVING && unknown && member->last_version > 0 &&
+            !member->out_told) {
+            member->out_told = true;
+            note(member, TIMELINE_OUT, NULL);
+        }
+        if (member->state == MEMBER_LEAVING && member->exited && unknown)
+            unlink_and_free(control, link);
+        else
+            link = &member->next;
+    }
+    if (control->stopping && !control->members && no_workers)
+        ev_break(control->loop, EVBREAK_ALL);
+}
+
+void member_free_all(struct control *control)
+{
+    while (control->members)
+        unlink_and_free(control, &control->members);
+}
+
+/* ---- healing ----------------------------------------------------------------------------------
+ */
+
+void member_heal(struct control *control)
+{
+    if (!control->live || control->stopping)
+        return;
+    while (member_count_live(control) < control->n_target) {
+        double wait_s = control->heal_not_before - ev_now(control->loop);
+        if (wait_s > 0) {
+            ev_timer_stop(control->loop, &control->heal_timer);
+            ev_timer_set(&control->heal_timer, wait_s, 0.);
+            ev_timer_start(control->loop, &control->heal_timer);
+            return;
+        }
+        char name[NAME_MAX_BYTES + 1];
+        struct err err = {0};
+        member_invent_name(control, name);
+        if (member_start(control, name, NULL, &err) != 0) {
+            log_error("lb", "cannot start a replacement: %s", err.message);
+            put_off_healing(control);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+#include "lb/state.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/mem.h"
+#include "core/name.h"
+#include "lb/letters.h"
+
+#define FORMAT_VERSION 1
+#define MAX_FILE_BYTES (16u << 20)
+#define MAX_SAVED_SERVERS 65536
+
+struct state_store {
+    char *path;
+    int lock_fd;
+    struct mailbox *control;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t work;
+    /* Under the mutex: */
+    struct buf next; /* what waits to be written */
+    uint64_t next_version;
+    bool waiting, ending;
+};
+
+/* ---- text -------------------------------------------------------------------------------------
+ */
+
+static void print_state(const struct state *state, struct buf *out)
+{
+    cJSON *root = cJSON_CreateObject();
+    json_add_int64(root, "format", FORMAT_VERSION);
+    json_add_uint64(root, "next_uid", state->next_uid);
+    json_add_uint64(root, "target", state->n_target);
+    cJSON *servers = cJSON_AddArrayToObject(root, "servers");
+    for (size_t i = 0; i < state->n_servers; i++) {
+        const struct state_server *server = &state->servers[i];
+        char text[ADDR_TEXT_BYTES];
+        cJSON *object = cJSON_CreateObject();
+        json_add_uint64(object, "uid", server->uid);
+        json_add_uint64(object, "id", server->id);
+        cJSON_AddStringToObject(object, "name", server->name);
+        cJSON_AddStringToObject(object, "address", addr_format(&server->addr, text));
+        json_add_int64(object, "pid", server->pid);
+        cJSON_AddStringToObject(object, "reference", server->reference);
+        cJSON_AddItemToArray(servers, object);
+    }
+    json_print(out, root, true);
+    cJSON_Delete(root);
+}
+
+static int get_unsigned(const cJSON *object, const char *key, uint64_t *ret_value, struct err *err)
+{
+    int64_t value;
+    if (json_get_int64(object, key, &value) != 0 || value < 0)
+        return err_set(err, -EINVAL, "\"%s\" is missing or no count", key);
+    *ret_value = (uint64_t)value;
+    return 0;
+}
+
+static int read_server(const cJSON *object, struct arena *arena, struct state_server *ret_server,
+                       struct err *err)
+{
+    const char *name = json_get_string(object, "name");
+    const char *address = json_get_string(object, "address");
+    const char *reference = json_get_string(object, "reference");
+    if (!name || !name_valid(name) || !address || !reference)
+        return err_set(err, -EINVAL, "a server without a valid name, address or reference");
+    uint64_t pid = 0;
+    int rc = get_unsigned(object, "uid", &ret_server->uid, err);
+    if (rc == 0)
+        rc = get_unsigned(object, "id", &ret_server->id, err);
+    if (rc == 0)
+        rc = get_unsigned(object, "pid", &pid, err);
+    if (rc == 0)
+        rc = addr_parse(address, &ret_server->addr, err);
+    if (rc != 0)
+        return rc;
+    ret_server->pid = (long)pid;
+    ret_server->name = arena_strdup(arena, name);
+    ret_server->reference = arena_strdup(arena, reference);
+    return 0;
+}
+
+static int read_tree(const cJSON *root, struct arena *arena, struct state *ret_state,
+                     struct err *err)
+{
+    uint64_t format = 0, target = 0;
+    int rc = get_unsigned(root, "format", &format, err);
+    if (rc == 0 && format != FORMAT_VERSION)
+        rc = err_set(err, -EINVAL, "format %llu is not one this program knows (%d)",
+                     (unsigned long long)format, FORMAT_VERSION);
+    if (rc == 0)
+        rc = get_unsigned(root, "next_uid", &ret_state->next_uid, err);
+    if (rc == 0)
+        rc = get_unsigned(root, "target", &target, err);
+    if (rc != 0)
+        return rc;
+    const cJSON *servers = json_get(root, "servers");
+    int n = cJSON_IsArray(servers) ? cJSON_GetArraySize(servers) : -1;
+    if (n < 0 || n > MAX_SAVED_SERVERS || target > MAX_SAVED_SERVERS)
+        return err_set(err, -EINVAL, "\"servers\" is no array, or too many");
+    ret_state->n_target = (size_t)target;
+    ret_state->servers = arena_zalloc(arena, (size_t)n + 1, sizeof(*ret_state->servers));
+    ret_state->n_servers = 0;
+    const cJSON *object;
+    cJSON_ArrayForEach (object, servers) {
+        rc = read_server(object, arena, &ret_state->servers[ret_state->n_servers], err);
+        if (rc != 0)
+            return rc;
+        ret_state->n_servers++;
+    }
+    return 0;
+}
+
+static int load(const char *path, struct arena *arena, struct state *ret_state, int *ret_found,
+                struct err *err)
+{
+    struct buf text;
+    buf_init(&text, MAX_FILE_BYTES);
+    *ret_found = 0;
+    *ret_state = (struct state){.next_uid = 1};
+    int rc = file_read(path, &text, err);
+    if (rc == -ENOENT) {
+        buf_done(&text);
+        return 0;
+    }
+    if (rc == 0) {
+        cJSON *root = json_parse(buf_head(&text), buf_len(&text), err);
+        rc = root ? read_tree(root, arena, ret_state, err) : -EINVAL;
+        cJSON_Delete(root);
+        if (rc != 0)
+            err_prefix(err, "%s cannot be used (move it away to begin anew)", path);
+        *ret_found = rc == 0;
+    }
+    buf_done(&text);
+    return rc;
+}
+
+/* ---- the writing thread -----------------------------------------------------------------------
+ */
+
+static void *write_states(void *context)
+{
+    struct state_store *store = context;
+    pthread_mutex_lock(&store->mutex);
+    for (;;) {
+        while (!store->waiting && !store->ending)
+            pthread_cond_wait(&store->work, &store->mutex);
+        if (!store->waiting)
+            break;
+        struct buf text = store->next;
+        uint64_t version = store->next_version;
+        buf_init(&store->next, 0);
+        store->waiting = false;
+        pthread_mutex_unlock(&store->mutex);
+        struct err err = {0};
+        struct lb_letter *letter = letter_new(LETTER_SAVED, 0);
+        letter->version = version;
+        letter->code = file_write_atomic(store->path, buf_head(&text), buf_len(&text), &err);
+        mailbox_post(store->control, &letter->letter);
+        buf_done(&text);
+        pthread_mutex_lock(&store->mutex);
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return NULL;
+}
+
+static void free_store(struct state_store *store)
+{
+    if (store->lock_fd >= 0)
+        close(store->lock_fd);
+    buf_done(&store->next);
+    pthread_mutex_destroy(&store->mutex);
+    pthread_cond_destroy(&store->work);
+    free(store->path);
+    free(store);
+}
+
+static int lock_dir(struct state_store *store, const char *dir, struct err *err)
+{
+    char *path = mem_printf("%s/lock", dir);
+    store->lock_fd = file_lock(path, err);
+    free(path);
+    if (store->lock_fd == -EWOULDBLOCK)
+        return err_set(err, -EWOULDBLOCK, "another load balancer uses the state directory %s", dir);
+    return store->lock_fd < 0 ? store->lock_fd : 0;
+}
+
+int state_open(const char *dir, struct mailbox *control, struct arena *arena,
+               struct state *ret_state, int *ret_found, struct state_store **ret_store,
+               struct err *err)
+{
+    int rc = file_make_dirs(dir, err);
+    if (rc != 0)
+        return rc;
+    struct state_store *store = mem_zalloc(1, sizeof(*store));
+    store->path = mem_printf("%s/cluster.json", dir);
+    store->control = control;
+    store->lock_fd = -1;
+    buf_init(&store->next, 0);
+    pthread_mutex_init(&store->mutex, NULL);
+    pthread_cond_init(&store->work, NULL);
+    rc = lock_dir(store, dir, err);
+    if (rc == 0)
+        rc = load(store->path, arena, ret_state, ret_found, err);
+    if (rc == 0) {
+        rc = -pthread_create(&store->thread, NULL, write_states, store);
+        if (rc != 0)
+            err_set_errno(err, rc, "cannot start the thread that writes %s", store->path);
+    }
+    if (rc != 0) {
+        free_store(store);
+        return rc;
+    }
+    *ret_store = store;
+    return 0;
+}
+
+void state_save(struct state_store *store, const struct state *state, uint64_t version)
+{
+    if (!store)
+        return;
+    struct buf text;
+    buf_init(&text, 0);
+    print_state(state, &text);
+    pthread_mutex_lock(&store->mutex);
+    struct buf old = store->next;
+    store->next = text;
+    store->next_version = version;
+    store->waiting = true;
+    pthread_cond_signal(&store->work);
+    pthread_mutex_unlock(&store->mutex);
+    buf_done(&old);
+}
+
+void state_close(struct state_store *store, int forget)
+{
+    if (!store)
+        return;
+    pthread_mutex_lock(&store->mutex);
+    store->ending = true;
+    pthread_cond_signal(&store->work);
+    pthread_mutex_unlock(&store->mutex);
+    pthread_join(store->thread, NULL);
+    if (forget)
+        unlink(store->path);
+    free_store(store);
+}

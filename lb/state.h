@@ -1,0 +1,49 @@
+/* The state file: enough of the cluster, on disk at every change, for a killed and restarted LB to
+ * find its running servers again.
+ *
+ * DIR/cluster.json is replaced whole (core/file.h) by a thread of its own, since the control loop
+ * must not wait for fsync (law 2); of several changes that wait, the last one is written. DIR/lock
+ * keeps two LBs from sharing a directory. */
+#ifndef QUOIT_LB_STATE_H
+#define QUOIT_LB_STATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "core/arena.h"
+#include "core/err.h"
+#include "core/mailbox.h"
+
+struct state_server {
+    uint64_t uid, id;
+    const char *name;
+    struct addr addr;
+    long pid;
+    const char *reference; /* the spawner's, to adopt it by */
+};
+
+struct state {
+    uint64_t next_uid;
+    size_t n_target; /* servers the cluster is to have */
+    size_t n_servers;
+    struct state_server *servers;
+};
+
+struct state_store;
+
+/* Makes and locks the directory, reads what it holds into *ret_state (allocated in arena; n_servers
+ * 0 and next_uid 1 for a new one, *ret_found then 0) and starts the writing thread, which posts an
+ * lb_letter LETTER_SAVED to `control` after each write. A state file that cannot be understood is
+ * an error: it is never overwritten unread. */
+int state_open(const char *dir, struct mailbox *control, struct arena *arena,
+               struct state *ret_state, int *ret_found, struct state_store **ret_store,
+               struct err *err);
+/* Has the state written, as number `version` (ascending). Copies it. Takes a NULL store: nothing is
+ * kept. */
+void state_save(struct state_store *store, const struct state *state, uint64_t version);
+/* Writes what waits, ends the thread, unlocks. forget: removes the file, since nothing is left to
+ * adopt. Takes NULL. */
+void state_close(struct state_store *store, int forget);
+
+#endif
