@@ -307,7 +307,7 @@ static int json_append_escaped(struct buf *out, const char *text, size_t n)
         }
         at += len;
     }
-    if (result == 0)
+    if (result == 0 && plain < n)
         result = buf_append(out, text + plain, n - plain);
     return result == 0 ? buf_append(out, "\"", 1) : result;
 }
