@@ -61,6 +61,7 @@ static void buf_make_room(struct buf *buf, size_t n)
     if (buf->start == 0) {
         data = mem_realloc(buf->data, capacity, 1);
     } else {
+        assert(buf->data != NULL);
         data = mem_alloc(capacity);
         memcpy(data, buf->data + buf->start, len);
         free(buf->data);

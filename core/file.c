@@ -1,5 +1,6 @@
 #include "core/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -123,6 +124,7 @@ int file_write_atomic(const char *path, const void *bytes, size_t n, struct err 
 
     if (result < 0)
         goto out;
+    assert(temp != NULL);
     doing = "write";
     /* A file that was kept from others' eyes stays so. */
     if (lstat(path, &old) == 0 && S_ISREG(old.st_mode) && fchmod(fd, old.st_mode & 07777) < 0)
