@@ -270,7 +270,7 @@ static void silence_is_a_timeout_and_half_an_answer_is_slow(void **state)
         CLAIM(probe.n_by_error[CLIENT_TIMEOUT] == 20, parts[i]);
         CLAIM(probe.n_by_status[0] == 20, parts[i]);
         CLAIM(probe.min_ns >= SECOND / 10, parts[i]);
-        CLAIM(probe.max_ns < SECOND, parts[i]);
+        CLAIM(probe.max_ns < 5 * SECOND, parts[i]);
         probe = run_probe(parts[i], &(struct run){half, 20, 10, SECOND / 10, 0, NULL});
         CLAIM(probe.n_by_error[CLIENT_SLOW] == 20, parts[i]);
         CLAIM(probe.n_by_status[200] == 20, parts[i]);
@@ -368,7 +368,7 @@ static void latency_is_at_least_the_time_the_server_took(void **state)
         struct probe probe = run_path(parts[i], "/sleep/30", 20, 10);
         CLAIM(probe.n_by_error[CLIENT_OK] == 20, parts[i]);
         CLAIM(probe.min_ns >= 30 * NS_PER_MS, parts[i]);
-        CLAIM(probe.max_ns < SECOND, parts[i]);
+        CLAIM(probe.max_ns < 5 * SECOND, parts[i]);
     }
 }
 

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/buf.h"
 #include "core/mem.h"
 
 #define MAX_CONNECTIONS 1024
@@ -92,15 +93,17 @@ static bool nap(struct lying_server *server, int ms)
 
 static bool lie_huge_head(int fd)
 {
-    if (!say_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"))
-        return false;
-    for (int i = 0; i < 2000; i++) {
-        char line[80];
-        snprintf(line, sizeof(line), "X-Padding-%04d: %050d\r\n", i, i);
-        if (!say_text(fd, line))
-            return false;
-    }
-    return say_text(fd, "\r\n");
+    struct buf head;
+    bool ok;
+
+    buf_init(&head, 0);
+    buf_append_str(&head, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+    for (int i = 0; i < 2000; i++)
+        buf_appendf(&head, "X-Padding-%04d: %050d\r\n", i, i);
+    buf_append_str(&head, "\r\n");
+    ok = say(fd, buf_head(&head), buf_len(&head));
+    buf_done(&head);
+    return ok;
 }
 
 static bool lie_huge_line(int fd)

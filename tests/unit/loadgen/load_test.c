@@ -1,0 +1,343 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+#include "loadgen/load.h"
+#include "tests/support/lying_server.h"
+
+static struct lying_server *server;
+
+static struct load_config make_config(uint64_t n_requests, uint32_t n_in_flight)
+{
+    return (struct load_config){
+        .addr = *lying_server_addr(server),
+        .settings = {.url = "http://test/",
+                     .client = "curl",
+                     .workload = "home",
+                     .n_in_flight = n_in_flight,
+                     .measured = {.n_requests = n_requests},
+                     .timeout_ns = 5 * NS_PER_S},
+    };
+}
+
+static struct result *run(struct load_config config, const char *target)
+{
+    struct result *result = NULL;
+    struct spec client;
+    struct err err;
+
+    assert_int_equal(spec_parse(&client_family, "curl", &client, &err), 0);
+    config.client = &client;
+    config.workload = workload_home_new(target);
+    if (load_run(&config, &result, &err) < 0)
+        fail_msg("%s: %s", target, err.message);
+    workload_free(config.workload);
+    spec_done(&client);
+    return result;
+}
+
+static void a_load_sends_exactly_n_and_counts_them_by_server(void **state)
+{
+    uint64_t n_before = lying_server_requests(server);
+    struct result *result = run(make_config(3000, 16), "/three");
+
+    (void)state;
+    assert_int_equal(result->n_ok, 3000);
+    assert_int_equal(result->n_failed, 0);
+    assert_int_equal(lying_server_requests(server) - n_before, 3000);
+    assert_int_equal(result->servers.n_servers, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(result->servers.servers[i].n_ok, 1000);
+    assert_string_equal(result->servers.servers[2].name, "Server10");
+    assert_int_equal(hist_count(result->latency), 3000);
+    assert_int_equal(result->n_by_status[200], 3000);
+    assert_in_range(result->connections.n_connections, 1, 16);
+    assert_int_equal(result->n_body_bytes, 60000);
+    assert_true(result->cpu_ns > 0);
+    result_free(result);
+}
+
+static void fewer_requests_than_the_window_are_sent_once_each(void **state)
+{
+    uint64_t n_before = lying_server_requests(server);
+    struct result *result = run(make_config(3, 64), "/ok");
+
+    (void)state;
+    assert_int_equal(result->n_ok, 3);
+    assert_int_equal(lying_server_requests(server) - n_before, 3);
+    result_free(result);
+}
+
+static void warmup_is_sent_and_not_counted(void **state)
+{
+    struct load_config config = make_config(200, 8);
+    uint64_t n_before = lying_server_requests(server);
+    struct result *result;
+
+    (void)state;
+    config.settings.warmup.n_requests = 50;
+    result = run(config, "/ok");
+    assert_int_equal(result->n_ok, 200);
+    assert_int_equal(result->n_warmup, 50);
+    assert_int_equal(hist_count(result->latency), 200);
+    assert_int_equal(result->servers.servers[0].n_ok, 200);
+    assert_int_equal(lying_server_requests(server) - n_before, 250);
+    result_free(result);
+}
+
+static void a_duration_ends_the_sending(void **state)
+{
+    struct load_config config = make_config(0, 4);
+    struct result *result;
+
+    (void)state;
+    config.settings.measured.duration_ns = 300 * NS_PER_MS;
+    config.settings.warmup.duration_ns = 100 * NS_PER_MS;
+    result = run(config, "/sleep/20");
+    /* At most one answer a slot and 20 ms; how many fewer is the machine's affair. */
+    assert_in_range(result->n_ok, 4, 4 * 15);
+    assert_in_range(result->n_warmup, 4, 4 * 5);
+    assert_true(result_duration_s(result) >= .3 - .021);
+    result_free(result);
+}
+
+static void latencies_are_not_below_what_the_server_slept(void **state)
+{
+    struct result *result = run(make_config(40, 8), "/sleep/25");
+
+    (void)state;
+    assert_int_equal(result->n_ok, 40);
+    assert_true(hist_min(result->latency) >= 25 * NS_PER_MS);
+    assert_true(hist_percentile(result->latency, 50.) < NS_PER_S);
+    /* Five rounds of eight. */
+    assert_true(result_duration_s(result) >= 5 * .025);
+    assert_true(result_rate(result) <= 8 / .025);
+    result_free(result);
+}
+
+static void every_lie_is_counted_in_its_class_and_in_no_other(void **state)
+{
+    static const struct {
+        const char *target;
+        enum verdict verdict;
+    } lies[] = {
+        {"/short", (enum verdict)CLIENT_MALFORMED},
+        {"/garbage", (enum verdict)CLIENT_MALFORMED},
+        {"/bad-chunk", (enum verdict)CLIENT_MALFORMED},
+        {"/reset", (enum verdict)CLIENT_RESET},
+        {"/reset-body", (enum verdict)CLIENT_RESET},
+        {"/empty", (enum verdict)CLIENT_CLOSED},
+        {"/huge-head", (enum verdict)CLIENT_TOO_LARGE},
+        {"/stall", (enum verdict)CLIENT_TIMEOUT},
+        {"/stall-body", (enum verdict)CLIENT_SLOW},
+        {"/status/301", VERDICT_STATUS_3XX},
+        {"/status/404", VERDICT_STATUS_4XX},
+        {"/status/500", VERDICT_STATUS_5XX},
+        {"/status/600", VERDICT_STATUS_OTHER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
+        struct load_config config = make_config(100, 20);
+        struct result *result;
+
+        if (strncmp(lies[i].target, "/stall", 6) == 0)
+            config.settings.timeout_ns = 100 * NS_PER_MS;
+        result = run(config, lies[i].target);
+        if (result->n_by_verdict[lies[i].verdict] != 100)
+            fail_msg("%s: %llu of 100 counted as %s", lies[i].target,
+                     (unsigned long long)result->n_by_verdict[lies[i].verdict],
+                     verdict_name(lies[i].verdict));
+        assert_int_equal(result->n_ok, 0);
+        assert_int_equal(result->n_failed, 100);
+        assert_int_equal(hist_count(result->latency), 0);
+        assert_true(result->examples[lies[i].verdict][0] != '\0');
+        assert_true(result_rate(result) == 0.);
+        result_free(result);
+    }
+}
+
+static void refusal_ends_the_run_with_every_request_counted(void **state)
+{
+    struct load_config config = make_config(100, 10);
+    struct result *result;
+
+    (void)state;
+    config.addr = lying_server_nowhere();
+    result = run(config, "/ok");
+    assert_int_equal(result->n_by_verdict[CLIENT_REFUSED], 100);
+    assert_non_null(strstr(result->examples[CLIENT_REFUSED], "refused"));
+    result_free(result);
+}
+
+static void good_and_bad_answers_are_told_apart_in_one_run(void **state)
+{
+    struct result *result;
+
+    (void)state;
+    /* So that the server's tenth is ours. */
+    while (lying_server_requests(server) % 10 != 0)
+        result_free(run(make_config(1, 1), "/ok"));
+    result = run(make_config(1000, 10), "/tenth");
+    assert_int_equal(result->n_ok, 900);
+    assert_int_equal(result->n_by_verdict[VERDICT_STATUS_5XX], 100);
+    assert_int_equal(result->servers.servers[0].n_ok, 900);
+    assert_int_equal(result->servers.servers[0].n_failed, 100);
+    assert_int_equal(hist_count(result->latency), 900);
+    result_free(result);
+}
+
+static void a_body_without_the_expected_text_is_an_error(void **state)
+{
+    struct load_config config = make_config(50, 5);
+    struct result *result;
+
+    (void)state;
+    config.settings.expect = "Server: 1";
+    result = run(config, "/chunked");
+    assert_int_equal(result->n_ok, 50);
+    result_free(result);
+    config.settings.expect = "Server: 2";
+    result = run(config, "/chunked");
+    assert_int_equal(result->n_by_verdict[VERDICT_WRONG_BODY], 50);
+    result_free(result);
+}
+
+static void endless_new_servers_are_counted_in_bounded_memory(void **state)
+{
+    struct result *result = run(make_config(SERVER_COUNTS_MAX + 500, 32), "/names");
+
+    (void)state;
+    assert_int_equal(result->n_ok, SERVER_COUNTS_MAX + 500);
+    assert_int_equal(result->servers.n_servers, SERVER_COUNTS_MAX);
+    assert_int_equal(result->servers.others.n_ok, 500);
+    result_free(result);
+}
+
+static void *interrupt_later(void *context)
+{
+    (void)context;
+    usleep(150000);
+    kill(getpid(), SIGINT);
+    return NULL;
+}
+
+static struct result *run_interrupted(const char *target)
+{
+    struct load_config config = make_config(0, 4);
+    struct result *result;
+    pthread_t thread;
+
+    config.settings.measured.duration_ns = 60 * NS_PER_S;
+    config.settings.timeout_ns = 30 * NS_PER_S;
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_later, NULL), 0);
+    result = run(config, target);
+    pthread_join(thread, NULL);
+    return result;
+}
+
+static void an_interrupt_ends_the_run_with_what_there_is(void **state)
+{
+    struct result *result = run_interrupted("/sleep/10");
+
+    (void)state;
+    assert_true(result->interrupted);
+    assert_in_range(result->n_ok, 4, 1000);
+    /* What was in flight had the time to end. */
+    assert_int_equal(result->n_abandoned, 0);
+    assert_int_equal(result->n_failed, 0);
+    result_free(result);
+}
+
+static void an_interrupt_does_not_wait_for_a_hung_server(void **state)
+{
+    uint64_t began_ns = clock_now_ns();
+    struct result *result = run_interrupted("/stall");
+
+    (void)state;
+    assert_true(result->interrupted);
+    assert_int_equal(result_requests(result), 0);
+    assert_int_equal(result->n_abandoned, 4);
+    assert_true(clock_now_ns() - began_ns < 5 * NS_PER_S);
+    result_free(result);
+}
+
+static void the_window_raises_the_limit_of_descriptors_or_says_why_not(void **state)
+{
+    struct load_config config = make_config(400, 200);
+    struct result *result = NULL;
+    struct rlimit before, limit;
+    struct spec client;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 100;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    result_free(run(config, "/ok"));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_in_range(limit.rlim_cur, 264, 1000);
+
+    /* No process may have more than this many, so none can be given them. */
+    config.settings.n_in_flight = CLIENT_MAX_SLOTS;
+    if (before.rlim_max < CLIENT_MAX_SLOTS) {
+        assert_int_equal(spec_parse(&client_family, "curl", &client, &err), 0);
+        config.client = &client;
+        config.workload = workload_home_new("/ok");
+        assert_int_equal(load_run(&config, &result, &err), -EMFILE);
+        assert_non_null(strstr(err.message, "file descriptors"));
+        workload_free(config.workload);
+        spec_done(&client);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+static int start_server(void **state)
+{
+    (void)state;
+    server = lying_server_start();
+    return 0;
+}
+
+static int stop_server(void **state)
+{
+    (void)state;
+    lying_server_stop(server);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_load_sends_exactly_n_and_counts_them_by_server),
+        cmocka_unit_test(fewer_requests_than_the_window_are_sent_once_each),
+        cmocka_unit_test(warmup_is_sent_and_not_counted),
+        cmocka_unit_test(a_duration_ends_the_sending),
+        cmocka_unit_test(latencies_are_not_below_what_the_server_slept),
+        cmocka_unit_test(every_lie_is_counted_in_its_class_and_in_no_other),
+        cmocka_unit_test(refusal_ends_the_run_with_every_request_counted),
+        cmocka_unit_test(good_and_bad_answers_are_told_apart_in_one_run),
+        cmocka_unit_test(a_body_without_the_expected_text_is_an_error),
+        cmocka_unit_test(endless_new_servers_are_counted_in_bounded_memory),
+        cmocka_unit_test(an_interrupt_ends_the_run_with_what_there_is),
+        cmocka_unit_test(an_interrupt_does_not_wait_for_a_hung_server),
+        cmocka_unit_test(the_window_raises_the_limit_of_descriptors_or_says_why_not),
+    };
+
+    return cmocka_run_group_tests(tests, start_server, stop_server);
+}

@@ -1,0 +1,213 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "loadgen/result.h"
+
+static struct result *new_result(void)
+{
+    const struct result_settings settings = {.url = "http://127.0.0.1:5000/home",
+                                             .workload = "home",
+                                             .client = "curl",
+                                             .n_in_flight = 4,
+                                             .measured = {.n_requests = 100},
+                                             .timeout_ns = NS_PER_S,
+                                             .seed = UINT64_MAX};
+    struct addr addr;
+    struct err err;
+
+    assert_int_equal(addr_parse("127.0.0.1:5000", &addr, &err), 0);
+    return result_new(&settings, &addr);
+}
+
+/* An answer that took `ms` and ended at `end_ms`. */
+static struct client_answer answered(int status, const char *server, uint64_t ms, uint64_t end_ms)
+{
+    return (struct client_answer){.status = status,
+                                  .server = server,
+                                  .server_bytes = strlen(server),
+                                  .submitted_ns = (1000 + end_ms - ms) * NS_PER_MS,
+                                  .done_ns = (1000 + end_ms) * NS_PER_MS,
+                                  .n_body_bytes = 20,
+                                  .detail = ""};
+}
+
+static void record(struct result *result, enum verdict verdict, struct client_answer answer)
+{
+    result_record(result, verdict, &answer);
+}
+
+/* The printed JSON, read back by the strict reader. */
+static cJSON *print_and_parse(const struct result *result)
+{
+    cJSON *tree = result_json(result), *again;
+    struct buf text;
+    struct err err;
+
+    buf_init(&text, 0);
+    assert_int_equal(json_print(&text, tree, true), 0);
+    cJSON_Delete(tree);
+    again = json_parse(buf_head(&text), buf_len(&text), &err);
+    if (!again)
+        fail_msg("%s", err.message);
+    buf_done(&text);
+    return again;
+}
+
+static double number(const cJSON *object, const char *key)
+{
+    const cJSON *node = json_get(object, key);
+
+    assert_true(cJSON_IsNumber(node));
+    return node->valuedouble;
+}
+
+static struct result *sample(void)
+{
+    struct result *result = new_result();
+
+    result->started_ns = 1000 * NS_PER_MS;
+    result->started_wall_ns = UINT64_C(1795253412345) * NS_PER_MS;
+    for (uint64_t i = 1; i <= 90; i++)
+        record(result, VERDICT_OK, answered(200, i % 3 ? "Server10" : "Server2", i, i));
+    for (uint64_t i = 1; i <= 10; i++) {
+        struct client_answer bad = answered(503, "Server2", 400, 400 + i * 10);
+        record(result, VERDICT_STATUS_5XX, bad);
+    }
+    result->cpu_ns = 100 * NS_PER_MS;
+    result_finish(result);
+    return result;
+}
+
+static void only_good_answers_count_in_rate_and_latency(void **state)
+{
+    struct result *result = sample();
+
+    (void)state;
+    assert_int_equal(result_requests(result), 100);
+    assert_int_equal(result->n_ok, 90);
+    assert_int_equal(result->n_failed, 10);
+    assert_float_equal(result_duration_s(result), .5, 1e-9);
+    assert_float_equal(result_rate(result), 180., 1e-9);
+    assert_int_equal(hist_count(result->latency), 90);
+    assert_int_equal(hist_max(result->latency), 90 * NS_PER_MS);
+    assert_float_equal(result_cpu_us_per_request(result), 1000., 1e-9);
+    assert_float_equal(result_cpu_share(result), .2, 1e-9);
+    result_free(result);
+}
+
+static void json_holds_every_count(void **state)
+{
+    struct result *result = sample();
+    cJSON *root = print_and_parse(result);
+    const cJSON *servers = json_get(root, "servers");
+    const cJSON *error = json_get(json_get(root, "errors"), "status_5xx");
+
+    (void)state;
+    assert_string_equal(json_get_string(root, "kind"), "load");
+    assert_int_equal(number(root, "schema_version"), RESULT_SCHEMA_VERSION);
+    assert_int_equal(number(root, "requests"), 100);
+    assert_int_equal(number(root, "ok"), 90);
+    assert_int_equal(number(root, "failed"), 10);
+    assert_int_equal(number(servers, "Server10"), 60);
+    assert_int_equal(number(servers, "Server2"), 30);
+    assert_string_equal(servers->child->string, "Server2"); /* sorted, numbers by value */
+    assert_int_equal(cJSON_GetArraySize(servers), 2);
+    assert_int_equal(number(json_get(root, "servers_failed"), "Server2"), 10);
+    assert_int_equal(number(json_get(root, "statuses"), "200"), 90);
+    assert_int_equal(number(json_get(root, "statuses"), "503"), 10);
+    assert_int_equal(number(error, "count"), 10);
+    assert_string_equal(json_get_string(error, "example"), "HTTP 503 from Server2");
+    assert_non_null(strstr(json_get_string(error, "hint"), "127.0.0.1:5000"));
+    assert_int_equal(cJSON_GetArraySize(json_get(root, "errors")), 1);
+    assert_float_equal(number(json_get(root, "latency_ms"), "p50"), 45., .05);
+    assert_float_equal(number(json_get(root, "latency_ms"), "max"), 90., 1e-9);
+    assert_int_equal(number(root, "body_bytes"), 2000);
+    assert_string_equal(json_get_string(root, "started"), "2026-11-21T09:30:12.345Z");
+    assert_string_equal(json_get_string(root, "ended"), "2026-11-21T09:30:12.845Z");
+    assert_string_equal(json_get(json_get(root, "settings"), "seed")->valuestring,
+                        "18446744073709551615");
+    cJSON_Delete(root);
+    result_free(result);
+}
+
+static void json_of_an_empty_result_has_no_number_out_of_nothing(void **state)
+{
+    struct result *result = new_result();
+    cJSON *root;
+
+    (void)state;
+    result->cpu_ns = 5;
+    result_finish(result);
+    root = print_and_parse(result);
+    assert_true(number(root, "rate") == 0.);
+    assert_true(number(root, "duration_s") == 0.);
+    assert_true(number(json_get(root, "generator"), "cpu_us_per_request") == 0.);
+    assert_true(number(json_get(root, "generator"), "cpu_share") == 0.);
+    assert_true(cJSON_IsNull(json_get(root, "latency_ms")));
+    assert_true(cJSON_IsNull(json_get(root, "started")));
+    cJSON_Delete(root);
+    result_free(result);
+}
+
+static void the_first_of_a_class_is_its_example(void **state)
+{
+    struct result *result = new_result();
+    struct client_answer answer = {.error = CLIENT_RESET, .detail = "first"};
+
+    (void)state;
+    record(result, VERDICT_OK, answered(200, "", 1, 1));
+    record(result, (enum verdict)CLIENT_RESET, answer);
+    answer.detail = "second";
+    record(result, (enum verdict)CLIENT_RESET, answer);
+    assert_string_equal(result->examples[CLIENT_RESET], "first");
+    assert_int_equal(result->n_by_verdict[CLIENT_RESET], 2);
+    assert_int_equal(result->servers.unnamed.n_ok, 1);
+    /* What never came named no server, and has no status. */
+    assert_int_equal(result->servers.unnamed.n_failed, 0);
+    result_free(result);
+}
+
+static void the_table_names_servers_errors_and_hints(void **state)
+{
+    struct result *result = sample();
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+
+    (void)state;
+    result->interrupted = true;
+    result->n_warmup = 7;
+    result_print(result, out);
+    fclose(out);
+    assert_non_null(strstr(text, "100 in 0.500 s, after 7 of warm-up"));
+    assert_non_null(strstr(text, "180 ok/s"));
+    assert_non_null(strstr(text, "interrupted"));
+    assert_non_null(strstr(text, "HTTP 503 from Server2"));
+    assert_non_null(strstr(text, "hint: 127.0.0.1:5000"));
+    assert_non_null(strstr(text, "66.67 %"));
+    assert_true(strstr(text, "Server2 ") < strstr(text, "Server10 "));
+    free(text);
+    result_free(result);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_good_answers_count_in_rate_and_latency),
+        cmocka_unit_test(json_holds_every_count),
+        cmocka_unit_test(json_of_an_empty_result_has_no_number_out_of_nothing),
+        cmocka_unit_test(the_first_of_a_class_is_its_example),
+        cmocka_unit_test(the_table_names_servers_errors_and_hints),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
