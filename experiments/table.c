@@ -31,9 +31,9 @@ static void add_axis_columns(const cJSON *result, struct grid *grid)
 
 static void add_axis_cells(const cJSON *point, struct grid *grid)
 {
-    const cJSON *label;
-    cJSON_ArrayForEach (label, json_get(point, "labels")) {
-        grid_add(grid, "%s", cJSON_IsString(label) ? label->valuestring : "");
+    const cJSON *value;
+    cJSON_ArrayForEach (value, json_get(point, "values")) {
+        grid_add(grid, "%s", cJSON_IsString(value) ? value->valuestring : "");
     }
 }
 
@@ -181,16 +181,16 @@ static void print_p(double p, struct buf *out)
 
 void table_print_fits(const cJSON *result, const char *line_start, struct buf *out)
 {
-    const cJSON *point, *label;
+    const cJSON *point, *value;
     cJSON_ArrayForEach (point, json_get(result, "points")) {
         const cJSON *peak = json_get(point, "peak_to_mean");
         const cJSON *fit = json_get(point, "fit");
         if (!fit)
             continue;
         buf_append_str(out, line_start);
-        cJSON_ArrayForEach (label, json_get(point, "labels")) {
-            if (cJSON_IsString(label))
-                buf_appendf(out, "%s%s", label->valuestring, label->next ? ", " : ": ");
+        cJSON_ArrayForEach (value, json_get(point, "values")) {
+            if (cJSON_IsString(value))
+                buf_appendf(out, "%s%s", value->valuestring, value->next ? ", " : ": ");
         }
         buf_appendf(out,
                     "the busiest server answered %.2f times an even share (exactly: %.2f); the "
@@ -217,6 +217,6 @@ void table_print_verdict(const cJSON *result, struct buf *out)
 {
     const cJSON *verdict = json_get(result, "verdict");
     buf_appendf(out, "%s\n", outcome_valid(result) ? "VALID" : "INVALID");
-    print_list(json_get(verdict, "reasons"), "  because ", out);
+    print_list(json_get(verdict, "reasons"), "  ", out);
     print_list(json_get(verdict, "warnings"), "  note: ", out);
 }

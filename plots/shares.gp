@@ -16,7 +16,7 @@ height = head + n_rows * panel_height + foot
 # Space inside a panel, in pixels: two lines of heading, tick labels on the left.
 above = 56
 below = 4
-left_edge = 58
+left_edge = 64
 right_edge = 18
 gap = 26
 panel_width = (width - left_edge - right_edge - gap * (n_columns - 1)) * 1.0 / n_columns
@@ -25,7 +25,15 @@ panel_width = (width - left_edge - right_edge - gap * (n_columns - 1)) * 1.0 / n
 set multiplot
 
 set label 1 title at screen across(18), screen down(28) left font sized(19) textcolor rgb ink
-sub = sprintf('%d requests a run · %d %s', requests, repeats, repeats == 1 ? 'run' : 'runs')
+least = n_servers[1]
+most = n_servers[1]
+do for [p = 2:n_points] {
+    least = n_servers[p] < least ? n_servers[p] : least
+    most = n_servers[p] > most ? n_servers[p] : most
+}
+sub = sprintf('N = %s servers · %d requests a run · %d %s', \
+    least < most ? sprintf('%d to %d', least, most) : sprintf('%d', least), \
+    requests, repeats, repeats == 1 ? 'run' : 'repeats')
 set label 2 sub at screen across(18), screen down(50) left font sized(13) textcolor rgb muted
 
 # The key, in words beside the two shapes.
@@ -73,7 +81,14 @@ do for [p = 1:n_points] {
 
     n = n_servers[p]
     set xrange [0.5:n + 0.5]
-    if (column_index == 0) { set ytics format '%.0f' } else { set ytics format '' }
+    if (column_index == 0) {
+        set ytics format '%.0f'
+        set label 13 'requests' at screen across(10), screen down(y + above + 2) left \
+            font sized(12) textcolor rgb muted
+    } else {
+        set ytics format ''
+        unset label 13
+    }
     bar = 0.36
     shift = 0.2
     set boxwidth bar absolute
@@ -84,7 +99,7 @@ do for [p = 1:n_points] {
     heading = n_axes == 0 ? '' : n_axes == 1 ? label1[p] : label1[p].' · '.label2[p]
     set label 11 heading at screen across(x), screen down(y + 18) left font sized(15) \
         textcolor rgb ink
-    fit = fit_p[p] < 0.001 ? '< 0.001' : sprintf('= %.2f', fit_p[p])
+    fit = fit_p[p] < 0.001 ? '< 0.001' : sprintf('= %.3f', fit_p[p])
     note = n_columns <= 2 ? \
         sprintf('busiest server: %.2f× an even share · fit of the counts: p %s', peak_exact[p], fit) : \
         sprintf('busiest: %.2f× even · fit: p %s', peak_exact[p], fit)
@@ -117,7 +132,16 @@ do for [p = 1:n_points] {
         $servers using (number(shift)):(column('expected') + (size / 2 + 4) * pixel):\
             (sprintf('%.0f', column('expected'))) \
             with labels center font sized(size) textcolor rgb muted, \
-        $servers using (left(0)):(-15 * pixel):(strcol('name')) \
+        $servers using (left(0)):(-15 * pixel):(panel_width / n < 62 ? \
+            sprintf('S%d', column('server')) : strcol('name')) \
             with labels center font sized(13) textcolor rgb ink
+
+    # Drawn once: the heading of the whole belongs to the first panel.
+    if (p == 1) {
+        do for [i = 1:5] { unset label i }
+        unset object 1
+        unset object 2
+        unset arrow 1
+    }
 }
 unset multiplot
