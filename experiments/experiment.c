@@ -259,10 +259,11 @@ static int override_apply(struct experiment *experiment, struct ini_entries *ent
         return err_set(err, -EINVAL, "--set %s: not of the form SECTION.KEY=VALUE", text);
     struct arena *arena = &experiment->arena;
     const char *dotted = arena_strndup(arena, text, (size_t)(equals - text));
-    const struct section *section;
-    const struct option_def *def;
+    const struct section *section = NULL;
+    const struct option_def *def = NULL;
     if (setting_find(dotted, &section, &def, err) < 0)
         return err_prefix(err, "--set %s", text);
+    assert(section && def);
     const char *value = arena_strdup(arena, equals + 1);
     struct ini_entry *entry = ini_find(entries, section->name, def->name);
     if (!entry) {
@@ -395,6 +396,7 @@ static int axis_check(struct experiment *experiment, struct experiment_axis *axi
     const struct option_def *def = NULL;
     if (setting_find(axis->vary, &section, &def, err) < 0)
         return err_prefix(err, "vary");
+    assert(section && def);
     if (!section->varies)
         return err_set(err, -EINVAL, "vary: '%s' cannot vary; keys of cluster and load can",
                        axis->vary);
@@ -435,7 +437,7 @@ static int axes_check(struct experiment *experiment, struct err *err)
     }
     if (experiment->n_axes < EXPERIMENT_MAX_AXES && axes[1].vary)
         return err_set(err, -EINVAL, "there is an [axis2] but no [axis]");
-    if (experiment->n_axes == 2 && !strcmp(axes[0].vary, axes[1].vary))
+    if (experiment->n_axes == 2 && axes[0].vary && !strcmp(axes[0].vary, axes[1].vary))
         return err_set(err, -EINVAL, "[axis] and [axis2] both vary '%s'", axes[0].vary);
     size_t samples = experiment_n_points(experiment) * experiment->about.repeats;
     if (samples > EXPERIMENT_MAX_SAMPLES)
@@ -485,6 +487,9 @@ int experiment_parse(const char *text, size_t n, const char *origin, const char 
 {
     struct experiment experiment = {0};
     struct ini_entries *entries = mem_zalloc(1, sizeof(*entries));
+    struct err unread = {0};
+    if (!err)
+        err = &unread; /* err_prefix() hands its code on */
     arena_init(&experiment.arena);
     for (size_t i = 0; i < N_SECTIONS; i++)
         option_set_defaults(sections[i].options, (char *)&experiment + sections[i].offset);
@@ -550,7 +555,7 @@ void experiment_point(const struct experiment *experiment, size_t point,
         const struct section *section = NULL;
         const struct option_def *def = NULL;
         int status = setting_find(axis->vary, &section, &def, NULL);
-        assert(status == 0);
+        assert(status == 0 && section && def);
         status = option_set(def, (char *)&at_point + section->offset,
                             axis->values[experiment_value_index(experiment, point, i)], NULL);
         assert(status == 0); /* tried when it was parsed */

@@ -41,7 +41,8 @@ cJSON *manifest_make(const struct run *run, const char *const *overrides, size_t
 
 void manifest_close(cJSON *manifest, const struct run *run)
 {
-    json_add_double(manifest, "duration_s", (double)(run->duration_ns / NS_PER_MS) / 1000.0);
+    uint64_t duration_ms = run->duration_ns / NS_PER_MS;
+    json_add_double(manifest, "duration_s", (double)duration_ms / 1000.0);
     cJSON_AddBoolToObject(manifest, "interrupted", run->interrupted);
     cJSON_AddArrayToObject(manifest, "files");
 }

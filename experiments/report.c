@@ -388,7 +388,7 @@ int report_adopt(const char *result_dir, const char *report_dir, bool allow_dirt
     const cJSON *reason = cJSON_GetArrayItem(reasons, 0);
     if (!outcome_valid(entry.result))
         status = err_set(err, -EBADMSG, "%s is INVALID%s%s", result_dir, reason ? ": " : "",
-                         cJSON_IsString(reason) ? reason->valuestring : "");
+                         reason && cJSON_IsString(reason) ? reason->valuestring : "");
     else if (cJSON_IsTrue(json_get(json_get(entry.manifest, "quoit"), "dirty")) && !allow_dirty)
         status =
             err_set(err, -EPERM,

@@ -46,7 +46,7 @@ int resultdir_open(struct resultdir *dir, const char *results, const char *name,
             dir->work = NULL;
         }
     }
-    if (status >= 0 && chmod(dir->work, 0755) < 0)
+    if (status >= 0 && dir->work && chmod(dir->work, 0755) < 0)
         status = err_set_errno(err, -errno, "%s", dir->work);
     if (status < 0)
         resultdir_done(dir);
