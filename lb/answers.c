@@ -1,11 +1,12 @@
 /* What the LB answers about itself: CONTRACT.md's /rep and what goes beyond the assignment. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/json.h"
-#include "core/log.h"
+#include "core/mem.h"
 #include "core/metrics.h"
 #include "lb/control.h"
 
@@ -118,6 +119,31 @@ void answer_cluster(struct control *control, struct admin_call *call)
     json_add_uint64(root, "monotonic_ns", clock_now_ns());
     cJSON_AddItemToObject(root, "events", timeline_json(&control->timeline));
     send_tree(control, call, 200, root);
+}
+
+void answer_kill(struct control *control, struct admin_call *call)
+{
+    struct err err = {0};
+    cJSON *tree = json_parse(buf_head(&call->body), buf_len(&call->body), &err);
+    const char *name = tree ? json_get_string(tree, "server") : NULL;
+    struct member *member = name ? member_find_name(control, name) : NULL;
+    if (!tree) {
+        answer_refuse(control, call, 400, "the body is not JSON: %s", err.message);
+    } else if (!name) {
+        answer_refuse(control, call, 400, "\"server\" is missing or no string");
+    } else if (!member) {
+        answer_refuse(control, call, 400, "no server is named '%s'", name);
+    } else {
+        /* Told to the spawner alone: its end is to be found out as any other would be. */
+        control->spawner->ops->stop(control->spawner, member->uid, 0);
+        cJSON *root = cJSON_CreateObject();
+        char *message = mem_printf("%s killed", name);
+        cJSON_AddStringToObject(root, "message", message);
+        cJSON_AddStringToObject(root, "status", "successful");
+        free(message);
+        send_tree(control, call, 200, root);
+    }
+    cJSON_Delete(tree);
 }
 
 /* ---- metrics ----------------------------------------------------------------------------------

@@ -109,6 +109,9 @@ static void on_admin_call(struct control *control, struct admin_call *call)
     case ADMIN_METRICS:
         answer_metrics(control, call);
         return;
+    case ADMIN_KILL:
+        answer_kill(control, call);
+        return;
     case ADMIN_ADD:
     case ADMIN_RM:
         operation_submit(control, call);

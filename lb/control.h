@@ -200,6 +200,9 @@ void answer_refuse(struct control *control, struct admin_call *call, unsigned st
 /* CONTRACT.md, Part 1: {"message":{"N":…,"replicas":[…]},"status":"successful"}. */
 void answer_rep(struct control *control, struct admin_call *call);
 void answer_cluster(struct control *control, struct admin_call *call);
+/* POST /cluster/kill {"server":NAME}: kills it outright, as a failure would, for trying out
+ * healing. */
+void answer_kill(struct control *control, struct admin_call *call);
 void answer_healthz(struct control *control, struct admin_call *call);
 void answer_metrics(struct control *control, struct admin_call *call);
 

@@ -40,6 +40,7 @@ enum admin_endpoint {
     ADMIN_ADD,
     ADMIN_RM,
     ADMIN_CLUSTER,
+    ADMIN_KILL,
     ADMIN_HEALTHZ,
     ADMIN_METRICS,
 };

@@ -235,6 +235,7 @@ static const struct endpoint {
     {"/add", ADMIN_ADD, HTTP_POST, "POST"},
     {"/rm", ADMIN_RM, HTTP_DELETE, "DELETE"},
     {"/cluster", ADMIN_CLUSTER, HTTP_GET, "GET, HEAD"},
+    {"/cluster/kill", ADMIN_KILL, HTTP_POST, "POST"},
     {"/healthz", ADMIN_HEALTHZ, HTTP_GET, "GET, HEAD"},
     {"/metrics", ADMIN_METRICS, HTTP_GET, "GET, HEAD"},
 };
