@@ -491,8 +491,8 @@ const char *option_suggest(const char *word, const char *const *names, size_t n)
         if (len_name >= SUGGEST_MAX_WORD)
             continue;
         distance = option_distance(word, names[i]);
-        /* Changing every letter of a short word is no likeness. */
-        if (distance < best_distance && distance < len && distance < len_name) {
+        /* A name with every letter changed is no likeness. */
+        if (distance < best_distance && distance < len_name) {
             best = names[i];
             best_distance = distance;
         }

@@ -144,6 +144,18 @@ static void addr_equal_ignores_padding(void **state)
     assert_true(addr_equal(&a, &b));
 }
 
+static void addr_equal_tells_scopes_of_link_local_addresses_apart(void **state)
+{
+    struct addr a = parse("[fe80::1]:5000"), b = a;
+
+    (void)state;
+    ((struct sockaddr_in6 *)&a.storage)->sin6_scope_id = 1;
+    ((struct sockaddr_in6 *)&b.storage)->sin6_scope_id = 2;
+    assert_false(addr_equal(&a, &b));
+    ((struct sockaddr_in6 *)&b.storage)->sin6_scope_id = 1;
+    assert_true(addr_equal(&a, &b));
+}
+
 static void addr_without_an_address_has_a_text(void **state)
 {
     struct addr addr;
@@ -163,6 +175,7 @@ int main(void)
         cmocka_unit_test(addr_refuses_what_is_no_numeric_address),
         cmocka_unit_test(addr_equal_compares_family_host_and_port),
         cmocka_unit_test(addr_equal_ignores_padding),
+        cmocka_unit_test(addr_equal_tells_scopes_of_link_local_addresses_apart),
         cmocka_unit_test(addr_without_an_address_has_a_text),
     };
 

@@ -182,15 +182,12 @@ static void log_cuts_a_huge_message_and_stays_one_line(void **state)
 static void call_log_to_datagrams(void *fds)
 {
     dup2(((int *)fds)[1], STDERR_FILENO);
-    errno = E2BIG;
     log_at(LOG_ERROR, "lb", "one\ntwo %d", 3);
-    if (errno != E2BIG)
-        _exit(1);
     log_set_json(true);
     log_at(LOG_ERROR, "lb", "three");
 }
 
-static void log_writes_a_line_by_one_write_and_keeps_errno(void **state)
+static void log_writes_a_line_by_one_write(void **state)
 {
     int fds[2];
     char text[512];
@@ -207,6 +204,22 @@ static void log_writes_a_line_by_one_write_and_keeps_errno(void **state)
     assert_int_equal(recv(fds[0], text, sizeof(text), MSG_DONTWAIT), -1);
     close(fds[0]);
     close(fds[1]);
+}
+
+static void call_log_to_nowhere(void *unused)
+{
+    (void)unused;
+    close(STDERR_FILENO);
+    errno = E2BIG;
+    log_at(LOG_ERROR, "lb", "lost");
+    if (errno != E2BIG)
+        _exit(1);
+}
+
+static void log_that_cannot_be_written_is_dropped_and_keeps_errno(void **state)
+{
+    (void)state;
+    assert_int_equal(forked_run(call_log_to_nowhere, NULL)->exit_code, FORKED_RETURNED);
 }
 
 static void *log_100_lines(void *unused)
@@ -271,7 +284,8 @@ int main(void)
         cmocka_unit_test(log_is_at_info_at_first),
         cmocka_unit_test(log_level_parse_knows_the_four_names),
         cmocka_unit_test(log_cuts_a_huge_message_and_stays_one_line),
-        cmocka_unit_test(log_writes_a_line_by_one_write_and_keeps_errno),
+        cmocka_unit_test(log_writes_a_line_by_one_write),
+        cmocka_unit_test(log_that_cannot_be_written_is_dropped_and_keeps_errno),
         cmocka_unit_test(log_lines_of_threads_do_not_mix),
         cmocka_unit_test(log_macros_name_their_level),
     };

@@ -337,8 +337,10 @@ static void option_suggest_finds_what_was_meant(void **state)
     static const char *const names[] = {"load", "lb", "ring", "report", "heartbeat-ms"};
 
     (void)state;
-    assert_string_equal(option_suggest("laod", names, 5), "load"); /* neighbours swapped */
+    assert_string_equal(option_suggest("laod", names, 5), "load");     /* neighbours swapped */
+    assert_string_equal(option_suggest("erpotr", names, 5), "report"); /* twice */
     assert_string_equal(option_suggest("lod", names, 5), "load");
+    assert_string_equal(option_suggest("lo", names, 5), "lb");
     assert_string_equal(option_suggest("loaad", names, 5), "load");
     assert_string_equal(option_suggest("RING", names, 5), "ring");
     assert_string_equal(option_suggest("reprot", names, 5), "report");

@@ -88,15 +88,22 @@ static void stats_median_of_nothing_is_a_bug(void **state)
 
 static void stats_bootstrap_is_decided_by_its_seed(void **state)
 {
-    const double values[] = {3.1, 4.1, 5.9, 2.6, 5.3, 5.8, 9.7, 9.3, 2.3};
-    struct interval a = stats_bootstrap_median(values, 9, 0.95, 1000, 11);
-    struct interval b = stats_bootstrap_median(values, 9, 0.95, 1000, 11);
+    double values[301];
+    struct interval a, b, other;
+    struct rng rng;
 
     (void)state;
+    rng_seed(&rng, 9);
+    for (size_t i = 0; i < 301; i++)
+        values[i] = rng_unit(&rng);
+    a = stats_bootstrap_median(values, 301, 0.95, 200, 11);
+    b = stats_bootstrap_median(values, 301, 0.95, 200, 11);
+    other = stats_bootstrap_median(values, 301, 0.95, 200, 12);
     assert_exactly(a.low, b.low);
     assert_exactly(a.high, b.high);
-    assert_true(a.low <= 5.3 && 5.3 <= a.high);
-    assert_true(a.low >= 2.3 && a.high <= 9.7 && a.low < a.high);
+    assert_true(fabs(a.low - other.low) + fabs(a.high - other.high) > 0);
+    assert_true(a.low < stats_median(values, 301) && stats_median(values, 301) < a.high);
+    assert_true(a.high - a.low < 0.3);
 }
 
 static void stats_bootstrap_of_constant_or_single_values_is_a_point(void **state)
