@@ -133,6 +133,9 @@ endif
 ifneq ($(filter experiment-% report report-check,$(GOALS)),)
 DEPS += run
 endif
+ifneq ($(filter bench-%,$(GOALS)),)
+DEPS += check bench
+endif
 ifneq ($(filter asan tsan fuzz,$(GOALS) $(MODE)),)
 DEPS += sanitize
 endif
@@ -246,7 +249,7 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 	done; echo; echo ']'; } >$@
 
 ##@ Test
-.PHONY: check check-programs asan tsan fuzz bench coverage
+.PHONY: check check-programs asan tsan fuzz bench bench-lb bench-heal coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
 CONTRACT_RUN := $(if $(filter contract,$(SUITES)),$(CONTRACT))
@@ -280,6 +283,12 @@ endif
 
 bench: all $(BENCH) ## run the microbenchmarks
 	@set -e; for program in $(BENCH); do echo "== $${program##*/}"; $$program; done
+
+bench-lb: all ## the load balancer beside HAProxy
+	@tests/bench/lb_bench.sh $(QUOIT)
+
+bench-heal: all ## kill servers under load and time the healing
+	@tests/bench/heal_bench.sh $(QUOIT)
 
 ifeq ($(MODE),coverage)
 coverage: check

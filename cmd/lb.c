@@ -180,6 +180,9 @@ static int run(int argc, char **argv)
     char path[4096];
     cli_parse(&lb_verb, argc, argv, &opts, 0, 0, NULL);
     log_options_apply(&opts.log);
+    const char *server_args[LOG_OPTION_WORDS];
+    log_options_words(&opts.log, server_args);
+    config.server_args = server_args;
     config.program = own_path(path, sizeof(path));
     int code = make_config(&opts, &config);
     if (code == 0) {

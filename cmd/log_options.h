@@ -25,6 +25,20 @@ struct log_options {
         .help = "Log lines as JSON"                                                                \
     }
 
+/* How many words log_options_words() makes, the NULL included. */
+#define LOG_OPTION_WORDS 4
+
+/* The same options as words of another command line, NULL-ended: words[LOG_OPTION_WORDS]. */
+static inline void log_options_words(const struct log_options *options, const char **words)
+{
+    static const char *const levels[] = {
+        [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+    words[0] = "--log-level";
+    words[1] = levels[options->level];
+    words[2] = options->json ? "--log-json" : NULL;
+    words[3] = NULL;
+}
+
 static inline void log_options_apply(const struct log_options *options)
 {
     log_set_level((enum log_level)options->level);

@@ -134,6 +134,7 @@ void answer_kill(struct control *control, struct admin_call *call)
     } else if (!member) {
         answer_refuse(control, call, 400, "no server is named '%s'", name);
     } else {
+        timeline_add(&control->timeline, TIMELINE_KILLED, member->uid, member->name, NULL);
         /* Told to the spawner alone: its end is to be found out as any other would be. */
         control->spawner->ops->stop(control->spawner, member->uid, 0);
         cJSON *root = cJSON_CreateObject();

@@ -324,7 +324,8 @@ static int open_spawner(struct control *control, struct err *err)
     struct spawner_config spawner = {.loop = control->loop,
                                      .program = control->config->program,
                                      .orphan_after_ns = control->config->orphan_after_ns,
-                                     .start_timeout_ns = START_TIMEOUT_NS};
+                                     .start_timeout_ns = START_TIMEOUT_NS,
+                                     .server_args = control->config->server_args};
     return spawner_open(&control->config->spawner, &spawner, &member_spawner_handler, control,
                         &control->spawner, err);
 }

@@ -24,8 +24,9 @@ struct lb_config {
     const char *state_dir; /* NULL: nothing is kept */
     const char *program;   /* the quoit executable, to start servers from */
     uint64_t heartbeat_ns;
-    unsigned fall;            /* heartbeats missed in a row until a server counts as dead */
-    uint64_t orphan_after_ns; /* what servers are started with */
+    unsigned fall;                  /* heartbeats missed in a row until a server counts as dead */
+    uint64_t orphan_after_ns;       /* what servers are started with */
+    const char *const *server_args; /* further words of their command lines, NULL-ended (ref) */
     struct key_source key_source;
     uint64_t seed;
     int ready_fd; /* told the address once every server serves; −1 = none */

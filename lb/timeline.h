@@ -16,6 +16,7 @@ enum timeline_step {
     TIMELINE_SPAWNED,  /* a server was asked for */
     TIMELINE_LISTENS,  /* it says where */
     TIMELINE_SERVING,  /* it is in the placement */
+    TIMELINE_KILLED,   /* POST /cluster/kill was told to the spawner */
     TIMELINE_DETECTED, /* its death or hanging is known; the detail says from where */
     TIMELINE_OUT,      /* no worker routes to it any more */
     TIMELINE_DRAINING, /* it is being removed, and gets nothing new */
