@@ -1,5 +1,6 @@
 #include "core/metrics.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ extern const struct metric_set *const __stop_quoit_metrics[]
 
 static const char *metrics_type_name(enum metric_type type)
 {
-    return type == METRIC_COUNTER ? "counter" : "gauge";
+    return type == METRIC_COUNTER ? "counter" : type == METRIC_GAUGE ? "gauge" : "histogram";
 }
 
 /* Prometheus text format 0.0.4: in HELP a backslash and a line feed are escaped. */
@@ -34,28 +35,70 @@ static int metrics_append_help(struct buf *out, const char *help)
     return result;
 }
 
-static uint64_t metrics_sum(const struct metric_def *def, const struct metric_row *row)
+/* Of the uint64_t at this offset in the values struct. */
+static uint64_t metrics_sum(size_t offset, const struct metric_row *row)
 {
     uint64_t sum = 0;
 
     for (size_t i = 0; i < row->n_copies; i++)
-        sum += __atomic_load_n((const uint64_t *)((const char *)row->copies[i] + def->offset),
+        sum += __atomic_load_n((const uint64_t *)((const char *)row->copies[i] + offset),
                                __ATOMIC_RELAXED);
     return sum;
+}
+
+/* A scaled value, or a whole one: a double would round it past 2^53. text holds
+ * FORMAT_DOUBLE_BYTES. */
+static const char *metrics_format(uint64_t value, double scale, char *text)
+{
+    /* 8192 × 1e-9 is 8.192000000000001e-06, 8192 / 1e9 is 8.192e-06. */
+    if (scale > 0 && scale < 1)
+        return format_double((double)value / rint(1 / scale), text);
+    if (scale > 0 || scale < 0)
+        return format_double((double)value * scale, text);
+    snprintf(text, FORMAT_DOUBLE_BYTES, "%llu", (unsigned long long)value);
+    return text;
+}
+
+/* NAME_bucket{LABELS,le="…"} with how many are at most that, then NAME_sum and NAME_count. */
+static int metrics_append_histogram(struct buf *out, const struct metric_def *def,
+                                    const struct metric_row *row)
+{
+    const char *labels = row->labels != NULL ? row->labels : "";
+    const char *comma = labels[0] != '\0' ? "," : "";
+    const char *open = labels[0] != '\0' ? "{" : "", *close = labels[0] != '\0' ? "}" : "";
+    char text[FORMAT_DOUBLE_BYTES];
+    size_t counts = def->offset + offsetof(struct metric_histogram, counts);
+    uint64_t n = 0;
+    int result = 0;
+
+    for (size_t i = 0; i <= METRIC_N_BOUNDS && result == 0; i++) {
+        n += metrics_sum(counts + i * sizeof(uint64_t), row);
+        result = buf_appendf(
+            out, "%s_bucket{%s%sle=\"%s\"} %llu\n", def->name, labels, comma,
+            i < METRIC_N_BOUNDS ? metrics_format(metric_bound_ns(i), def->scale, text) : "+Inf",
+            (unsigned long long)n);
+    }
+    if (result == 0)
+        result = buf_appendf(
+            out, "%s_sum%s%s%s %s\n", def->name, open, labels, close,
+            metrics_format(
+                metrics_sum(def->offset + offsetof(struct metric_histogram, sum_ns), row),
+                def->scale, text));
+    if (result == 0)
+        result = buf_appendf(out, "%s_count%s%s%s %llu\n", def->name, open, labels, close,
+                             (unsigned long long)n);
+    return result;
 }
 
 static int metrics_append_row(struct buf *out, const struct metric_def *def,
                               const struct metric_row *row)
 {
     bool has_labels = row->labels != NULL && row->labels[0] != '\0';
-    uint64_t sum = metrics_sum(def, row);
     char value[FORMAT_DOUBLE_BYTES];
 
-    /* An unscaled count is printed whole: a double would round it past 2^53. */
-    if (def->scale > 0 || def->scale < 0)
-        format_double((double)sum * def->scale, value);
-    else
-        snprintf(value, sizeof(value), "%llu", (unsigned long long)sum);
+    if (def->type == METRIC_HISTOGRAM)
+        return metrics_append_histogram(out, def, row);
+    metrics_format(metrics_sum(def->offset, row), def->scale, value);
     return buf_appendf(out, "%s%s%s%s %s\n", def->name, has_labels ? "{" : "",
                        has_labels ? row->labels : "", has_labels ? "}" : "", value);
 }

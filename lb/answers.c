@@ -185,6 +185,9 @@ static const struct metric_def server_table[] = {
     {"quoit_lb_server_failures_total", METRIC_COUNTER, "requests",
      "Requests to this server that its connection broke under",
      offsetof(struct server_counters, failures), 0},
+    {"quoit_lb_server_latency_seconds", METRIC_HISTOGRAM, "seconds",
+     "Time from reading a request to reading this server's answer",
+     offsetof(struct server_counters, latency), 1e-9},
     {0},
 };
 

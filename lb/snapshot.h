@@ -17,6 +17,7 @@
 #include "core/addr.h"
 #include "core/arena.h"
 #include "core/err.h"
+#include "core/metrics.h"
 
 #define SNAPSHOT_MAX_READERS 64
 
@@ -24,6 +25,8 @@
 struct server_counters {
     _Alignas(64) uint64_t requests;
     uint64_t failures;
+    /* From the turn of the loop that sent the request to the read that brought its answer. */
+    struct metric_histogram latency;
 };
 
 struct snapshot_server {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/clock.h"
 #include "core/flush.h"
 #include "core/httpc.h"
 #include "core/httpd.h"
@@ -28,6 +29,8 @@ struct upstream {
     uint64_t uid;
     struct httpc *httpc;
     struct server_counters *counters; /* this worker's row (ref) */
+    uint64_t answers_turn;            /* of which turn answers_ns is */
+    uint64_t answers_ns;              /* when that turn's answers came */
     ev_tstamp down_until;
     bool draining, drained;
 };
@@ -41,6 +44,8 @@ struct worker {
     const struct snapshot *snapshot;
     struct upstream **upstreams; /* one for each server of the snapshot, under its index */
     struct rng rng;
+    struct ev_check turn_check;
+    uint64_t turn, turn_ns; /* the loop's turn under way, and when it began */
     struct ev_timer stop_timer;
     ev_tstamp stop_at;
     size_t n_admin;        /* calls on their way to the control loop and back */
@@ -57,6 +62,7 @@ struct routed {
     struct upstream *upstream;
     uint64_t key;
     uint64_t failed_uid; /* the server it failed on; 0 = none */
+    uint64_t sent_ns;
     bool repeatable, retried;
     struct forward forward;
 };
@@ -104,11 +110,24 @@ static struct routed *routed_of(struct httpc_request *call)
     return (struct routed *)call; /* its first member */
 }
 
+/* When this answer came. A look at the clock costs as much as the rest of the count: one does for
+ * all the answers that a turn's read brought, and a turn's requests are taken to begin with it. */
+static uint64_t answer_time_ns(struct upstream *upstream)
+{
+    const struct worker *worker = upstream->worker;
+    if (upstream->answers_turn != worker->turn) {
+        upstream->answers_turn = worker->turn;
+        upstream->answers_ns = clock_now_ns();
+    }
+    return upstream->answers_ns;
+}
+
 static void on_answer(struct httpc_request *call, const struct http_message *answer)
 {
     struct routed *routed = routed_of(call);
     struct worker *worker = routed->worker;
     struct upstream *upstream = routed->upstream;
+    metric_observe_ns(&upstream->counters->latency, answer_time_ns(upstream) - routed->sent_ns);
     if (answer->status == 404) {
         /* CONTRACT.md, Part 1: a path that no server has. The servers are alike: one speaks for
          * all. */
@@ -191,6 +210,7 @@ static void route(struct routed *routed)
         routed->upstream = upstream;
         rc = httpc_send(upstream->httpc, &routed->call, routed->forward.bytes, routed->forward.n);
         if (rc == 0) {
+            routed->sent_ns = worker->turn_ns;
             metric_bump(&upstream->counters->requests);
             return;
         }
@@ -426,6 +446,16 @@ static void on_letter(void *context, struct letter *raw)
     free(letter);
 }
 
+/* Comes before every other callback of its turn: nothing else has this priority. */
+static void on_turn(struct ev_loop *loop, struct ev_check *check, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = check->data;
+    worker->turn++;
+    worker->turn_ns = clock_now_ns();
+}
+
 static void *run(void *context)
 {
     struct worker *worker = context;
@@ -451,6 +481,11 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
     mailbox_open(&worker->mailbox, worker->loop, on_letter, worker);
     ev_timer_init(&worker->stop_timer, on_stop_timer, 0., STOP_STEP_S);
     worker->stop_timer.data = worker;
+    ev_check_init(&worker->turn_check, on_turn);
+    ev_set_priority(&worker->turn_check, EV_MAXPRI);
+    worker->turn_check.data = worker;
+    worker->turn_ns = clock_now_ns();
+    ev_check_start(worker->loop, &worker->turn_check);
     worker->httpd = httpd_new(&(struct httpd_config){.loop = worker->loop,
                                                      .flusher = &worker->flusher,
                                                      .user_bytes = sizeof(struct routed),

@@ -52,6 +52,91 @@ static void metrics_print_sums_the_copies_of_a_row(void **state)
     buf_done(&out);
 }
 
+struct timed {
+    uint64_t ignored;
+    struct metric_histogram wait;
+};
+
+static const struct metric_def timed_table[] = {
+    {"quoit_test_wait_seconds", METRIC_HISTOGRAM, "seconds", "Time waited",
+     offsetof(struct timed, wait), 1e-9},
+    {0},
+};
+
+static const struct metric_set timed_set = {"aab-timed", timed_table, sizeof(struct timed)};
+
+/* How many of the bounds are below ns: the bucket it belongs into. */
+static size_t bucket_by_search(uint64_t ns)
+{
+    size_t i = 0;
+
+    while (i < METRIC_N_BOUNDS && metric_bound_ns(i) < ns)
+        i++;
+    return i;
+}
+
+static void histogram_bounds_grow_by_half_and_by_a_third_in_turn(void **state)
+{
+    (void)state;
+    assert_int_equal(metric_bound_ns(0), 1 << 13);
+    assert_int_equal(metric_bound_ns(1), 3 << 12);
+    assert_int_equal(metric_bound_ns(2), 1 << 14);
+    assert_true(metric_bound_ns(METRIC_N_BOUNDS - 1) == UINT64_C(1) << METRIC_LAST_OCTAVE);
+    for (size_t i = 1; i < METRIC_N_BOUNDS; i++)
+        assert_true(metric_bound_ns(i) * 2 ==
+                    metric_bound_ns(i - 1) * 2 + metric_bound_ns((i - 1) / 2 * 2));
+}
+
+static void histogram_puts_each_value_under_the_least_bound_that_holds_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < METRIC_N_BOUNDS; i++) {
+        const uint64_t values[] = {metric_bound_ns(i) - 1, metric_bound_ns(i),
+                                   metric_bound_ns(i) + 1};
+
+        for (size_t j = 0; j < 3; j++) {
+            struct metric_histogram histogram = {{0}, 0};
+
+            metric_observe_ns(&histogram, values[j]);
+            assert_int_equal(histogram.counts[bucket_by_search(values[j])], 1);
+            assert_true(histogram.sum_ns == values[j]);
+        }
+    }
+    struct metric_histogram ends = {{0}, 0};
+    metric_observe_ns(&ends, 0);
+    metric_observe_ns(&ends, UINT64_MAX);
+    assert_int_equal(ends.counts[0], 1);
+    assert_int_equal(ends.counts[METRIC_N_BOUNDS], 1);
+}
+
+static void histogram_prints_cumulative_buckets_then_sum_and_count(void **state)
+{
+    struct timed a = {0}, b = {0};
+    const void *const copies[] = {&a, &b};
+    const struct metric_row rows[] = {{"server=\"S1\"", copies, 2}, {NULL, copies, 1}};
+    struct buf out;
+
+    (void)state;
+    metric_observe_ns(&a.wait, 8192);
+    metric_observe_ns(&b.wait, 10000);
+    metric_observe_ns(&b.wait, UINT64_C(10000000000));
+    buf_init(&out, 0);
+    assert_int_equal(metrics_print(&out, &timed_set, rows, 2), 0);
+    const char *text = buf_str(&out);
+    assert_non_null(strstr(text,
+                           "# TYPE quoit_test_wait_seconds histogram\n"
+                           "quoit_test_wait_seconds_bucket{server=\"S1\",le=\"8.192e-06\"} 1\n"
+                           "quoit_test_wait_seconds_bucket{server=\"S1\",le=\"1.2288e-05\"} 2\n"));
+    assert_non_null(strstr(text, "{server=\"S1\",le=\"8.589934592\"} 2\n"
+                                 "quoit_test_wait_seconds_bucket{server=\"S1\",le=\"+Inf\"} 3\n"
+                                 "quoit_test_wait_seconds_sum{server=\"S1\"} 10.000018192\n"
+                                 "quoit_test_wait_seconds_count{server=\"S1\"} 3\n"
+                                 "quoit_test_wait_seconds_bucket{le=\"8.192e-06\"} 1\n"));
+    assert_non_null(strstr(text, "quoit_test_wait_seconds_sum 8.192e-06\n"
+                                 "quoit_test_wait_seconds_count 1\n"));
+    buf_done(&out);
+}
+
 static void metrics_print_says_help_once_for_all_rows(void **state)
 {
     const struct values a = {3, 0, 0}, b = {4, 0, 0};
@@ -165,6 +250,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics_print_sums_the_copies_of_a_row),
+        cmocka_unit_test(histogram_bounds_grow_by_half_and_by_a_third_in_turn),
+        cmocka_unit_test(histogram_puts_each_value_under_the_least_bound_that_holds_it),
+        cmocka_unit_test(histogram_prints_cumulative_buckets_then_sum_and_count),
         cmocka_unit_test(metrics_print_says_help_once_for_all_rows),
         cmocka_unit_test(metrics_print_keeps_a_count_past_2_to_53),
         cmocka_unit_test(metrics_print_past_the_maximum_leaves_the_buffer),
