@@ -61,8 +61,10 @@ static void reading_note_heading(struct reading *reading, const char *line, size
 {
     char name[INI_NAME_BYTES];
     const char *close = memchr(line, ']', n);
-    if (!close)
-        return; /* inih says what is wrong */
+    if (!close) {
+        reading_fail(reading, "'[' without ']'");
+        return;
+    }
     size_t length = (size_t)(close - line) - 1;
     if (length >= sizeof(name)) {
         reading_fail(reading, "the name of the section is too long");

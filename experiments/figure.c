@@ -21,14 +21,16 @@
 
 /* ——— variables ——— */
 
-/* A text in single quotes: gnuplot runs what stands in backquotes, but not inside these. Control
- * characters become blanks. */
+/* A text in single quotes: gnuplot runs what stands in backquotes, but not inside these. An
+ * apostrophe, which would end them, becomes a typographic one; control characters become blanks. */
 static void print_quoted(const char *text, struct buf *out)
 {
     buf_append_str(out, "'");
     for (; *text; text++) {
-        char c = (unsigned char)*text < ' ' ? ' ' : *text;
-        buf_appendf(out, "%s%c", c == '\'' ? "'" : "", c);
+        if (*text == '\'')
+            buf_append_str(out, "’");
+        else
+            buf_append(out, (unsigned char)*text < ' ' ? " " : text, 1);
     }
     buf_append_str(out, "'");
 }

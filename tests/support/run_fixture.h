@@ -1,0 +1,20 @@
+/* A run of an experiment made by hand: samples whose counts are exactly what is asked for. */
+#ifndef QUOIT_TESTS_SUPPORT_RUN_FIXTURE_H
+#define QUOIT_TESTS_SUPPORT_RUN_FIXTURE_H
+
+#include "experiments/run.h"
+
+struct run_fixture {
+    struct experiment experiment;
+    struct run run;
+};
+
+/* Three servers, 10000 requests, the slot map, cluster.hash = quadratic and xxh64; `repeats` of each,
+ * the counts being those of the exact shares, rounded, and the rates 1000, 2000, 3000 … by repeat.
+ * overrides: as of experiment_parse(), NULL-ended, or NULL. Dies when they do not parse. */
+void run_fixture_open(struct run_fixture *fixture, unsigned repeats, const char *const *overrides);
+void run_fixture_close(struct run_fixture *fixture);
+/* The text of the experiment above. */
+extern const char run_fixture_ini[];
+
+#endif

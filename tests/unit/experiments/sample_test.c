@@ -1,0 +1,115 @@
+#include "experiments/sample.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define REST                                                                                       \
+    "\"duration_s\":0.25,\"rate\":40000,\"generator\":{\"cpu_share\":0.75},"                       \
+    "\"latency_ms\":{\"p50\":1,\"p90\":2,\"p99\":3,\"p99_9\":4,\"max\":5}"
+
+static int parse(const char *text, struct sample *sample, struct err *err)
+{
+    *sample = (struct sample){0};
+    return sample_parse(text, strlen(text), 3, sample, err);
+}
+
+static void sample_takes_every_number(void **state)
+{
+    struct sample sample;
+    (void)state;
+    assert_int_equal(parse("{\"ok\":10,\"failed\":0,\"servers\":{\"Server3\":3,\"Server1\":7}," REST
+                           ",\"errors\":{}}",
+                           &sample, NULL),
+                     0);
+    assert_int_equal(sample.n_ok, 10);
+    assert_int_equal(sample.n_errors, 0);
+    assert_int_equal(sample.counts[0], 7);
+    assert_int_equal(sample.counts[1], 0);
+    assert_int_equal(sample.counts[2], 3);
+    assert_int_equal(sample.n_strangers, 0);
+    assert_string_equal(sample.error, "");
+    const double expected[] = {40000, 1, 2, 3, 4, 5, 0.75};
+    for (size_t i = 0; i < SAMPLE_N_METRICS; i++)
+        assert_true(sample_metric_value(&sample, &sample_metrics[i]) == expected[i]);
+    assert_null(sample_metrics[SAMPLE_N_METRICS].name);
+    assert_true(sample.seconds == 0.25);
+}
+
+static void sample_counts_strangers_apart(void **state)
+{
+    struct sample sample;
+    (void)state;
+    /* not of three servers: too high an id, another spelling, another name, none at all */
+    assert_int_equal(parse("{\"ok\":31,\"failed\":0,\"servers\":{\"Server2\":1,\"Server4\":2,"
+                           "\"Server02\":4,\"Server\":8,\"Other1\":16},\"unnamed\":32,"
+                           "\"other_servers\":64," REST "}",
+                           &sample, NULL),
+                     0);
+    assert_int_equal(sample.counts[1], 1);
+    assert_int_equal(sample.n_strangers, 2 + 4 + 8 + 16 + 32 + 64);
+}
+
+static void sample_keeps_the_commonest_error(void **state)
+{
+    struct sample sample;
+    (void)state;
+    assert_int_equal(parse("{\"ok\":0,\"failed\":9,\"servers\":{}," REST ",\"errors\":{"
+                           "\"reset\":{\"count\":2,\"example\":null},"
+                           "\"status_5xx\":{\"count\":7,\"example\":\"HTTP 503 from Server2\"}}}",
+                           &sample, NULL),
+                     0);
+    assert_int_equal(sample.n_errors, 9);
+    assert_string_equal(sample.error, "status_5xx, e.g. HTTP 503 from Server2");
+}
+
+static void sample_without_answers_has_no_latency(void **state)
+{
+    struct sample sample;
+    (void)state;
+    assert_int_equal(parse("{\"ok\":0,\"failed\":5,\"servers\":{},\"duration_s\":0.1,\"rate\":0,"
+                           "\"generator\":{\"cpu_share\":0},\"latency_ms\":null,\"errors\":{}}",
+                           &sample, NULL),
+                     0);
+    assert_true(sample.p99_ms == 0);
+}
+
+static void sample_names_what_is_missing(void **state)
+{
+    static const char *const bad[][2] = {
+        {"[", "the result of quoit load"},
+        {"{}", "no 'duration_s'"},
+        {"{" REST "}", "no 'ok' and 'failed'"},
+        {"{\"ok\":1,\"failed\":0," REST "}", "no 'servers'"},
+        {"{\"ok\":-1,\"failed\":0,\"servers\":{}," REST "}", "no 'ok' and 'failed'"},
+        {"{\"ok\":1,\"failed\":0,\"servers\":{\"Server1\":-1}," REST "}", "'Server1'"},
+        {"{\"ok\":1,\"failed\":0,\"servers\":{\"Server1\":0.5}," REST "}", "'Server1'"},
+        {"{\"ok\":1,\"failed\":0,\"servers\":{},\"duration_s\":1,\"rate\":1}", "no 'cpu_share'"},
+    };
+    struct sample sample;
+    struct err err;
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(parse(bad[i][0], &sample, &err), -EINVAL);
+        if (!strstr(err.message, bad[i][1]))
+            fail_msg("wanted '%s', got '%s'", bad[i][1], err.message);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sample_takes_every_number),
+        cmocka_unit_test(sample_counts_strangers_apart),
+        cmocka_unit_test(sample_keeps_the_commonest_error),
+        cmocka_unit_test(sample_without_answers_has_no_latency),
+        cmocka_unit_test(sample_names_what_is_missing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
