@@ -81,6 +81,8 @@ bool http_is_hop_by_hop(const struct http_message *message, const struct http_he
 
 struct http_view http_query_value(struct http_view query, const char *name)
 {
+    if (query.len == 0)
+        return (struct http_view){NULL, 0};
     size_t name_len = strlen(name);
     const char *at = query.at, *end = query.at + query.len;
     while (at < end) {
@@ -304,7 +306,9 @@ static int note_header(struct http_parser *parser, const struct http_header *hea
         if (http_view_equal_nocase(header->name, "Expect")) {
             if (!http_view_equal_nocase(header->value, "100-continue"))
                 return refuse(parser, 417, "an Expect other than 100-continue");
-            message->flags |= HTTP_EXPECT_CONTINUE | HTTP_HOP_BY_HOP;
+            message->flags |= HTTP_HOP_BY_HOP;
+            if (message->minor > 0) /* RFC 9110 §10.1.1: a client of 1.0 does not mean it */
+                message->flags |= HTTP_EXPECT_CONTINUE;
         }
         return 0;
     default:
@@ -343,11 +347,40 @@ static int read_head(struct http_parser *parser)
     }
 }
 
+/* Method, one space, target, one space, HTTP/1.x and nothing else. llhttp also takes more spaces,
+ * other protocols (RTSP, ICE), and control characters and a fragment in the target. */
+static int check_request_line(struct http_parser *parser, struct http_view target)
+{
+    const struct http_view line = parser->message.start_line;
+    size_t method_len = strlen(llhttp_method_name(parser->message.method));
+    static const char version[] = " HTTP/1.";
+    if (target.at != line.at + method_len + 1 || line.len != method_len + 1 + target.len + 9 ||
+        memcmp(target.at + target.len, version, sizeof(version) - 1) != 0)
+        return refuse(parser, 400, "the first line is not METHOD TARGET HTTP/1.x");
+    for (size_t i = 0; i < target.len; i++)
+        if ((unsigned char)target.at[i] <= 0x20 || target.at[i] == 0x7f || target.at[i] == '#')
+            return refuse(parser, 400, "the request target holds a byte that no target may hold");
+    return 0;
+}
+
+/* HTTP/1.x, a space, three digits, and a space before the reason if there is one. */
+static int check_status_line(struct http_parser *parser)
+{
+    const struct http_view line = parser->message.start_line;
+    if (line.len < 12 || parser->message.status < 100 || parser->message.status > 999 ||
+        (line.len > 12 && line.at[12] != ' '))
+        return refuse(parser, 400, "the first line is not HTTP/1.x STATUS REASON");
+    return 0;
+}
+
 /* Origin form, or the absolute form less its authority (RFC 9112 §3.2.2), or "*". */
 static int read_target(struct http_parser *parser)
 {
     struct http_message *message = &parser->message;
     struct http_view target = {parser->base + parser->target_at, parser->target_len};
+    int rc = check_request_line(parser, target);
+    if (rc != 0)
+        return rc;
     if (message->method == HTTP_CONNECT)
         return refuse(parser, 501, "CONNECT is not served here");
     if (target.len > 7 && strncasecmp(target.at, "http://", 7) == 0) {
@@ -404,7 +437,9 @@ static int on_headers_complete(llhttp_t *llhttp)
     bool request = llhttp_get_type(llhttp) == HTTP_REQUEST;
     llhttp->upgrade = 0; /* no protocol is switched to: an Upgrade is ignored (RFC 9110 §7.8) */
     parser->head_bytes = find_head_end(parser, parser->fed);
-    if (parser->head_bytes == 0 || parser->head_bytes > HTTP_MAX_HEAD_BYTES)
+    if (parser->head_bytes == 0)
+        return refuse(parser, 400, "the head ends in something else than two line ends");
+    if (parser->head_bytes > HTTP_MAX_HEAD_BYTES)
         return refuse(parser, 431, "the head is longer than 16 KiB");
     if (llhttp_get_http_major(llhttp) != 1)
         return refuse(parser, 505, "only HTTP/1.0 and HTTP/1.1 are served here");
@@ -414,10 +449,12 @@ static int on_headers_complete(llhttp_t *llhttp)
     else
         message->status = (uint16_t)llhttp_get_status_code(llhttp);
     int rc = read_head(parser);
-    if (rc == 0 && request)
-        rc = check_request(parser);
+    if (rc == 0)
+        rc = request ? check_request(parser) : check_status_line(parser);
     if (rc != 0)
         return rc;
+    if (parser->no_body) /* or an answer to HEAD without a length would end the connection */
+        llhttp->flags |= F_SKIPBODY;
     if ((message->flags & HTTP_HAS_LENGTH) && !parser->no_body &&
         llhttp->content_length > parser->max_body_bytes)
         return refuse(parser, 413, "the body is longer than this server takes");
@@ -429,10 +466,13 @@ static int on_headers_complete(llhttp_t *llhttp)
     return parser->no_body ? 1 : 0;
 }
 
-/* The lines between the chunks: every LF after a CR, every CR before an LF, no other control bytes.
- */
+/* The lines between the chunks: every LF after a CR, every CR before an LF, no other control bytes,
+ * and no endless extension or trailer. */
 static int check_framing(struct http_parser *parser, size_t to)
 {
+    parser->framing_bytes += to - parser->framing_at;
+    if (parser->framing_bytes > HTTP_MAX_HEAD_BYTES)
+        return refuse(parser, 431, "a chunk extension or the trailer is longer than 16 KiB");
     for (size_t i = parser->framing_at; i < to; i++) {
         char c = parser->base[i];
         bool bare = (c == '\n') != (parser->last_framing == '\r');
@@ -454,6 +494,7 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
         if (rc != 0)
             return rc;
         parser->framing_at += len;
+        parser->framing_bytes = 0;
         parser->last_framing = 0;
         char *to = (char *)parser->base + parser->head_bytes + parser->body_bytes;
         memmove(to, at, len);
@@ -484,7 +525,8 @@ static const llhttp_settings_t *settings(void)
 
 static void forget_message(struct http_parser *parser)
 {
-    parser->fed = parser->head_bytes = parser->body_bytes = parser->framing_at = 0;
+    parser->fed = parser->head_bytes = parser->body_bytes = 0;
+    parser->framing_at = parser->framing_bytes = 0;
     parser->target_at = parser->target_len = 0;
     parser->no_body = parser->head_done = parser->message_done = false;
     parser->last_framing = 0;
@@ -535,8 +577,11 @@ static bool begins_with_token(const struct http_parser *parser)
 static enum http_feed fail(struct http_parser *parser, enum llhttp_errno code)
 {
     uint16_t status = 400;
-    if (code == HPE_INVALID_VERSION)
-        status = 505;
+    if (code == HPE_INVALID_VERSION) /* or a bad byte after a good version */
+        status = llhttp_get_http_major(&parser->llhttp) == 1 &&
+                         llhttp_get_http_minor(&parser->llhttp) <= 1
+                     ? 400
+                     : 505;
     else if (code == HPE_INVALID_METHOD && begins_with_token(parser))
         status = 501;
     refuse(parser, status,

@@ -76,8 +76,9 @@ struct http_parser {
     bool no_body;          /* response to HEAD: set by the caller before the head is fed */
     bool head_done;
     bool message_done;
-    char last_framing; /* last byte of chunk framing seen, for bare CR and LF */
-    size_t framing_at; /* where the unchecked chunk framing begins */
+    char last_framing;    /* last byte of chunk framing seen, for bare CR and LF */
+    size_t framing_at;    /* where the unchecked chunk framing begins */
+    size_t framing_bytes; /* of it in a row so far */
     uint32_t target_at, target_len;
     struct {
         uint16_t status;    /* what a server answers: 400, 413, 414, 417, 431, 501, 505 */
