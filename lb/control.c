@@ -117,7 +117,7 @@ static void on_admin_call(struct control *control, struct admin_call *call)
         operation_submit(control, call);
         return;
     }
-    assert(!"an endpoint nobody answers");
+    assert(false && "an endpoint nobody answers");
 }
 
 static void on_suspect(struct control *control, uint64_t uid)
@@ -180,7 +180,7 @@ static void on_letter(void *context, struct letter *raw)
         on_worker_stopped(control);
         break;
     default:
-        assert(!"a letter that the control loop does not take");
+        assert(false && "a letter that the control loop does not take");
     }
     free(letter);
 }

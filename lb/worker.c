@@ -441,7 +441,7 @@ static void on_letter(void *context, struct letter *raw)
         stop(worker);
         break;
     default:
-        assert(!"a letter that no worker takes");
+        assert(false && "a letter that no worker takes");
     }
     free(letter);
 }
