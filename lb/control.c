@@ -107,7 +107,10 @@ static void on_admin_call(struct control *control, struct admin_call *call)
         answer_healthz(control, call);
         return;
     case ADMIN_METRICS:
-        answer_metrics(control, call);
+        if (control->stopping) /* a worker that has ended counts no more */
+            answer_refuse(control, call, 503, "the load balancer is ending");
+        else
+            answer_metrics(control, call);
         return;
     case ADMIN_KILL:
         answer_kill(control, call);
@@ -361,6 +364,8 @@ static void done(struct control *control)
     for (size_t i = 0; i < LB_MAX_THREADS; i++)
         if (control->listen_fds[i] >= 0)
             close(control->listen_fds[i]);
+    ev_signal_stop(control->loop, &control->on_term); /* or they stay this loop's for ever */
+    ev_signal_stop(control->loop, &control->on_int);
     flusher_done(&control->flusher);
     publisher_done(control->publisher);
     ev_loop_destroy(control->loop);

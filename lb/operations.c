@@ -331,10 +331,11 @@ static int boot_again(struct control *control, struct operation *operation,
 {
     control->n_target = state->n_target;
     control->next_uid = state->next_uid;
+    operation->n_members++; /* the loop itself: one lost at once must not end the boot within it */
     for (size_t i = 0; i < state->n_servers; i++) {
         const struct state_server *server = &state->servers[i];
         struct err why = {0};
-        operation->n_members++; /* before: it could be ready, or lost, at once */
+        operation->n_members++; /* before: it could be lost at once */
         int rc = member_adopt(control, server, operation, &why);
         if (rc == 0)
             continue;
@@ -343,6 +344,7 @@ static int boot_again(struct control *control, struct operation *operation,
             return err_set(err, rc, "cannot adopt %s: %s", server->name, why.message);
         log_warn("lb", "%s of an earlier life is gone: %s", server->name, why.message);
     }
+    operation->n_members--;
     log_info("lb", "found %zu of %zu servers of an earlier life", operation->n_members,
              state->n_target);
     return 0;
@@ -357,7 +359,7 @@ int operation_boot(struct control *control, const struct state *state, bool foun
         finish_first(control);
         return rc;
     }
-    if (operation->n_members == 0) {
+    if (operation->n_ready == operation->n_members) {
         finish_boot(control, operation);
         rc = control->exit_code;
     }

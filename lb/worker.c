@@ -22,6 +22,8 @@
 #define STOP_STEP_S 0.01
 #define STOP_AFTER_S 5.0
 #define MAX_ADMIN_CALLS 256
+/* Of a path in a refusal, so that the words after it stand within its 1 KiB. */
+#define MAX_TOLD_PATH_BYTES 900u
 
 /* This worker's connection to one server. */
 struct upstream {
@@ -132,9 +134,11 @@ static void on_answer(struct httpc_request *call, const struct http_message *ans
         /* CONTRACT.md, Part 1: a path that no server has. The servers are alike: one speaks for
          * all. */
         metric_bump(&worker->metrics.unknown_paths);
+        struct http_view path = routed->forward.path;
+        bool cut = path.len > MAX_TOLD_PATH_BYTES;
         char reason[1024];
-        snprintf(reason, sizeof(reason), "'%.*s' endpoint does not exist in server replicas",
-                 (int)routed->forward.path.len, routed->forward.path.at);
+        snprintf(reason, sizeof(reason), "'%.*s%s' endpoint does not exist in server replicas",
+                 (int)(cut ? MAX_TOLD_PATH_BYTES : path.len), path.at, cut ? "..." : "");
         refuse(routed, 400, reason);
     } else {
         count_answer(worker, answer->status);
@@ -204,9 +208,9 @@ static struct upstream *choose(const struct routed *routed)
 static void route(struct routed *routed)
 {
     struct worker *worker = routed->worker;
-    struct upstream *upstream = worker->ending ? NULL : choose(routed);
+    struct upstream *upstream = NULL;
     int rc = -ENOENT;
-    if (upstream) {
+    while (!worker->ending && (upstream = choose(routed))) {
         routed->upstream = upstream;
         rc = httpc_send(upstream->httpc, &routed->call, routed->forward.bytes, routed->forward.n);
         if (rc == 0) {
@@ -214,7 +218,15 @@ static void route(struct routed *routed)
             metric_bump(&upstream->counters->requests);
             return;
         }
+        /* On loopback a refused connection is known at once. Another server may take it. */
         upstream->down_until = ev_now(worker->loop) + DOWN_S;
+        if (!upstream->draining && rc != -ENOBUFS)
+            tell_control(worker, LETTER_SUSPECT, upstream->uid, rc);
+        if (routed->retried)
+            break;
+        routed->retried = true;
+        routed->failed_uid = upstream->uid;
+        metric_bump(&worker->metrics.retries);
     }
     metric_bump(&worker->metrics.unroutable);
     refuse(routed, 503,
@@ -321,7 +333,8 @@ static void on_request(void *context, struct httpd_exchange *exchange)
 static void on_down(void *context, int code)
 {
     struct upstream *upstream = context;
-    upstream->down_until = ev_now(upstream->worker->loop) + DOWN_S;
+    if (code != 0) /* 0: an idle connection was ended in order, which says nothing of the next */
+        upstream->down_until = ev_now(upstream->worker->loop) + DOWN_S;
     if (!upstream->draining)
         tell_control(upstream->worker, LETTER_SUSPECT, upstream->uid, code);
 }
@@ -340,11 +353,14 @@ static struct upstream *upstream_new(struct worker *worker, const struct snapsho
     return upstream;
 }
 
-/* What is under way on it fails, and goes elsewhere where it may. */
+/* What is under way on it fails, and goes elsewhere where it may. Its counters are not touched: the
+ * member that they belong to may be gone by now. */
 static void upstream_free(struct upstream *upstream)
 {
     if (!upstream)
         return;
+    struct server_counters nobodys = {0};
+    upstream->counters = &nobodys;
     upstream->draining = upstream->drained = true; /* nobody is told any more */
     httpc_free(upstream->httpc);
     free(upstream);
