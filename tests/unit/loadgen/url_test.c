@@ -73,7 +73,7 @@ static void url_refuses_what_it_cannot_send(void **state)
     expect_refused("http://127.0.0.1/#top", "fragment");
     expect_refused("http://127.0.0.1/a b", "%20");
     expect_refused("http://127.0.0.1/a\r\nX: y", "%0D");
-    snprintf(text, 9000, "http://127.0.0.1/%08999d", 1);
+    snprintf(text, 9000, "http://127.0.0.1/%08900d", 1);
     expect_refused(text, "longer than 8192");
     snprintf(text, 9000, "http://%0200d/", 1);
     expect_refused(text, "too long");
