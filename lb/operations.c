@@ -54,7 +54,7 @@ static int read_change(const struct buf *body, const char *too_long, struct chan
     struct err why = {0};
     change->tree = json_parse(buf_head(body), buf_len(body), &why);
     if (!change->tree)
-        return err_set(err, -EINVAL, "the body is not JSON: %s", why.message);
+        return err_set(err, -EINVAL, "the body is bad %s", why.message);
     if (!cJSON_IsObject(change->tree))
         return err_set(err, -EINVAL, "the body is not a JSON object");
     int rc = check_keys(change->tree, err);
@@ -80,11 +80,12 @@ static int read_change(const struct buf *body, const char *too_long, struct chan
     change->names = mem_zalloc(n_names + 1, sizeof(*change->names));
     const cJSON *name;
     cJSON_ArrayForEach (name, names) {
-        if (!cJSON_IsString(name) || !name_valid(name->valuestring))
-            return err_set(err, -EINVAL, "\"hostnames\" holds %s%s%s, which is no server name",
-                           cJSON_IsString(name) ? "'" : "a ",
-                           cJSON_IsString(name) ? name->valuestring : "value",
-                           cJSON_IsString(name) ? "'" : " that is no string");
+        if (!cJSON_IsString(name))
+            return err_set(err, -EINVAL, "\"hostnames\" holds something that is no string");
+        if (!name_valid(name->valuestring))
+            return err_set(err, -EINVAL, "\"hostnames\" holds '%.*s%s', which is no server name",
+                           NAME_MAX_BYTES, name->valuestring,
+                           strlen(name->valuestring) > NAME_MAX_BYTES ? "..." : "");
         for (size_t i = 0; i < change->n_names; i++)
             if (strcmp(change->names[i], name->valuestring) == 0)
                 return err_set(err, -EINVAL, "\"hostnames\" holds '%s' twice", name->valuestring);
