@@ -51,7 +51,7 @@ endif
 # ---- what is found ---------------------------------------------------------------------------
 
 SRC := $(wildcard core/*.c backends/*.c backends/*/*.c server/*.c lb/*.c loadgen/*.c \
-	experiments/*.c cmd/*.c)
+	experiments/*.c ctl/*.c cmd/*.c)
 # A TEMPLATE.c documents its family's hooks. It is compiled, so that it stays true, but not linked.
 TEMPLATE_SRC := $(filter %/TEMPLATE.c,$(SRC))
 SRC := $(filter-out %/TEMPLATE.c,$(SRC))
@@ -63,8 +63,6 @@ FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 BATS := $(wildcard tests/e2e/*.bats)
 ALL_SRC := $(SRC) $(TEMPLATE_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
-ALL_HEADERS := $(wildcard core/*.h backends/*.h backends/*/*.h server/*.h lb/*.h loadgen/*.h \
-	experiments/*.h cmd/*.h tests/*/*.h tests/*/*/*.h)
 
 # Objects, not an archive: parts and verbs register themselves in linker sections, and an archive
 # drops what nobody names.

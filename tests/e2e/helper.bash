@@ -199,6 +199,7 @@ serving() { # N: so many serve, and so many are wanted
 
 # Asks /home once for each key, each over a connection of its own, the key in the header X-Key and in
 # the query's id: prints "KEY SERVER" a line.
+# shellcheck disable=SC2046,SC2183 # the format goes round once for each three words
 servers_of() { # KEY…
     printf "url = \"http://$LB/home?id=%s\"\nheader = \"X-Key: %s\"\nheader = \"Connection: close\"
 max-time = 10\nnoproxy = \"*\"\noutput = \"$dir/servers_of\"\nsilent\nshow-error
