@@ -326,7 +326,7 @@ void report_print_difference(const char *file, const struct buf *is, const struc
             a_tail = a;
             b_tail = b;
         }
-    if (a == a_line && b == b_line) {
+    if ((a == a_line || a[-1] == '\n') && (b == b_line || b[-1] == '\n')) {
         a_tail = a;
         b_tail = b;
     }

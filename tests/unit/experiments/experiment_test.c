@@ -167,8 +167,8 @@ static void experiment_overrides_take_the_files_place(void **state)
     assert_int_equal(experiment_parse(text, strlen(text), "x", overrides, 2, &experiment, &err),
                      -EINVAL);
     assert_non_null(strstr(err.message, "--set load.requests = 77: "));
-    static const char *const good[] = {"cluster.servers=9", "load.requests=77",
-                                       "axis.values=xxh64", "axis.labels=x"};
+    static const char *const good[] = {"cluster.servers=9", "load.requests=77", "axis.values=xxh64",
+                                       "axis.labels=x"};
     assert_int_equal(experiment_parse(text, strlen(text), "x", good, 4, &experiment, &err), 0);
     experiment_point(&experiment, 0, &settings);
     assert_int_equal(settings.cluster.servers, 9);

@@ -1,11 +1,11 @@
 #include "experiments/figure.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +59,8 @@ static void figure_variables_hold_everything_a_script_may_draw(void **state)
     expect("array label2[2] = ['', '']\n");
     expect("array value1[2] = ['quadratic', 'xxh64']\n");
     expect("array n_servers[2] = [3, 3]\n");
-    expect("\n1\t1\tServer1\t0.8437488888888889\t8437.488888888889\t8437\t8437\t8437\t8437\t8437\n");
+    expect(
+        "\n1\t1\tServer1\t0.8437488888888889\t8437.488888888889\t8437\t8437\t8437\t8437\t8437\n");
     expect("\trate_median\trate_low\t");
     expect("\n2\t3\t10000\t");
     cJSON_Delete(result);

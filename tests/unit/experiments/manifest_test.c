@@ -1,19 +1,19 @@
 #include "experiments/manifest.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 #include <unistd.h>
 
-#include "core/build_info.h"
 #include "core/buf.h"
+#include "core/build_info.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "experiments/resultdir.h"

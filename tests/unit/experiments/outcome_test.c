@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,7 +149,8 @@ static void outcome_latencies_are_of_the_median_sample(void **state)
      * the middle one is repeat 2 */
     outcome_print_latencies(&fixture.run, &summary, &text);
     assert_non_null(strstr(buf_str(&text), "# cluster.hash = quadratic, repeat 2: "));
-    assert_non_null(strstr(buf_str(&text), "\nhgrm of point 0 repeat 2\n\n\n# cluster.hash = xxh64"));
+    assert_non_null(
+        strstr(buf_str(&text), "\nhgrm of point 0 repeat 2\n\n\n# cluster.hash = xxh64"));
     fixture.run.samples[2].p99_ms = 9; /* repeat 2 of point 0 */
     buf_clear(&text);
     outcome_print_latencies(&fixture.run, &summary, &text);

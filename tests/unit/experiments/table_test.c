@@ -50,7 +50,8 @@ static void table_has_a_row_for_every_server_of_a_point(void **state)
     table_make(result, &grid);
     assert_int_equal(grid.n_rows, 6);
     grid_print_markdown(&grid, &out);
-    expect("| hash | server | answered, median | 95 % interval | least – most | expected exactly |");
+    expect(
+        "| hash | server | answered, median | 95 % interval | least – most | expected exactly |");
     expect("| quadratic | Server1 | 8437 | 8437 – 8437 | 8437 – 8437 | 8437.5 | 84.37 % |");
     expect("| xxh64 | Server3 |");
     grid_done(&grid);

@@ -1,12 +1,12 @@
 #include "experiments/testbed.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +24,7 @@ static char dir[] = "/tmp/quoit-testbed-XXXXXX";
 static const struct experiment_cluster settings = {
     .servers = 5, .threads = 2, .placement = "slots", .hash = "xxh64", .spawner = "process"};
 
-static int start(struct testbed *testbed, const char *fake_lb, const char *program,
-                 struct err *err)
+static int start(struct testbed *testbed, const char *fake_lb, const char *program, struct err *err)
 {
     const struct testbed_config config = {
         .program = program, .dir = dir, .settings = &settings, .seed = 77};

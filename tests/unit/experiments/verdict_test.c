@@ -1,10 +1,10 @@
 #include "experiments/verdict.h"
 
-#include <stdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,8 +30,8 @@ static void expect(bool valid, const char *reason, const char *warning)
         cJSON_GetArraySize(warnings) != (warning ? 1 : 0) ||
         (reason && !strstr(cJSON_GetArrayItem(reasons, 0)->valuestring, reason)) ||
         (warning && !strstr(cJSON_GetArrayItem(warnings, 0)->valuestring, warning)))
-        fail_msg("wanted %s, '%s', '%s', got %s", valid ? "valid" : "invalid",
-                 reason ? reason : "", warning ? warning : "", text);
+        fail_msg("wanted %s, '%s', '%s', got %s", valid ? "valid" : "invalid", reason ? reason : "",
+                 warning ? warning : "", text);
     cJSON_free(text);
     cJSON_Delete(verdict);
     summary_done(&summary);

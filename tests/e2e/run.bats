@@ -1,0 +1,311 @@
+#!/usr/bin/env bats
+# quoit run: from an INI file to results, on real clusters and on a stand-in that lies on order.
+# QUOIT names the program.
+
+load helper
+
+setup() {
+    e2e_begin
+    export QUOIT_E2E_MARK=$mark TMPDIR=$dir
+    ROOT=$BATS_TEST_DIRNAME/../..
+    FAKE=$BATS_TEST_DIRNAME/support/fake-quoit
+    mkdir "$dir/ini"
+    cat >"$dir/ini/T.ini" <<'END'
+[experiment]
+name = T
+title = A tiny one
+question = Who answers?
+repeats = 3
+measures = counts
+[load]
+requests = 10000
+END
+}
+
+teardown() {
+    e2e_end
+}
+
+run_tiny() { # ARGUMENT…
+    run --separate-stderr "$QUOIT" run T --experiments "$dir/ini" --plots "$ROOT/plots" \
+        --results "$dir/results" "$@"
+}
+
+run_fake() { # ARGUMENT…
+    run_tiny --program "$FAKE" --no-figures "$@"
+}
+
+# The only result folder of T.
+result_dir() {
+    local found=("$dir"/results/T/*)
+    [ ${#found[@]} -eq 1 ] && [ -d "${found[0]}" ] || return 1
+    echo "${found[0]}"
+}
+
+expect_status() {
+    [ "$status" -eq "$1" ] || {
+        echo "status $status, wanted $1"
+        echo "$output"
+        echo "$stderr"
+        return 1
+    }
+}
+
+expect_stderr() {
+    [[ $stderr == *"$1"* ]] || {
+        echo "no '$1' in: $stderr"
+        return 1
+    }
+}
+
+# Nothing stands in the results, nothing runs, nothing is left in TMPDIR.
+nothing_is_left() {
+    [ ! -e "$dir/results/T" ]
+    no_process_is_left
+}
+
+no_process_is_left() {
+    within 2 [ "$(n_marked sleep)" -eq 0 ]
+    [ "$(marked lb | wc -l)" -eq 0 ]
+    [ "$(marked server | wc -l)" -eq 0 ]
+    ! compgen -G "$dir/quoit-run-*"
+}
+
+# ---- with real processes -------------------------------------------------------------------------
+
+@test "a tiny experiment on a real cluster is valid and its files are whole" {
+    run_tiny --seed 5 --set load.requests=600 --set cluster.hash=xxh64 --set cluster.servers=4
+    expect_status 0
+    r=$(result_dir)
+    [ "$(cd "$r" && echo *)" = \
+        "latency.hgrm manifest.json result.json samples.tsv shares-dark.svg shares-light.svg" ]
+    jq -e '.verdict.valid and .n_samples == 3 and .interrupted == false' "$r/result.json"
+    jq -e '.points[0].servers | length == 4' "$r/result.json"
+    jq -e '[range(3) as $i | [.points[0].servers[].counts[$i]] | add] == [600, 600, 600]' \
+        "$r/result.json"
+    jq -e '.points[0].fit.p > 1e-6 and .points[0].fit.df == 9' "$r/result.json"
+    jq -e '.points[0].metrics.rate.median > 0 and .points[0].metrics.p99.median > 0' \
+        "$r/result.json"
+    jq -e '.seed == 5 and .set[0] == "load.requests=600" and
+        .experiment.load.requests == "600" and .host.cores >= 1 and
+        (.quoit.commit | length) > 0 and .libraries.libcurl != null and
+        (.files | length) == 5' "$r/manifest.json"
+    [ "$(grep -vc '^#' "$r/samples.tsv")" -eq 4 ]
+    grep -q '1/(1-Percentile)' "$r/latency.hgrm"
+    [[ $output == *"$r/shares-light.svg"* && $output == *Server4* && $output == *VALID* ]]
+    no_process_is_left
+}
+
+@test "exact shares of a run are those of quoit ring" {
+    run_tiny --no-figures -q --set load.requests=100 --set cluster.hash=splitmix64 \
+        --set cluster.servers=5
+    expect_status 0
+    [ -z "$stderr" ]
+    "$QUOIT" ring shares --placement slots --hash splitmix64 --servers 5 --json >"$dir/ring.json"
+    jq -e --slurpfile ring "$dir/ring.json" \
+        '[.points[0].servers[].share] == [$ring[0].shares[].share]' "$(result_dir)/result.json"
+}
+
+@test "a load balancer that cannot start is told in its own words" {
+    run_tiny --no-figures --set cluster.servers=60
+    expect_status 1
+    expect_stderr "quoit lb"
+    nothing_is_left
+}
+
+@test "an interrupt keeps what was measured, marks it, leaves no process and exits 130" {
+    "$QUOIT" run T --experiments "$dir/ini" --no-figures --results "$dir/results" \
+        --set experiment.repeats=500 >"$dir/out" 2>"$dir/err.log" &
+    pid=$!
+    within 10 grep -q '^T \[2/' "$dir/err.log"
+    kill -INT "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -eq 130 ]
+    r=$(result_dir)
+    jq -e '.interrupted and .n_samples >= 2 and .n_samples < 500 and (.verdict.valid | not)' \
+        "$r/result.json"
+    jq -e '.interrupted' "$r/manifest.json"
+    grep -q '^INVALID' "$dir/out"
+    grep -q 'interrupted after' "$dir/out"
+    no_process_is_left
+}
+
+@test "an interrupt before the first sample leaves nothing" {
+    FAKE_LB=mute "$QUOIT" run T --experiments "$dir/ini" --no-figures --results "$dir/results" \
+        --program "$FAKE" >"$dir/out" 2>"$dir/err.log" &
+    pid=$!
+    within 5 pgrep -f "$FAKE lb" -P "$pid"
+    kill -TERM "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -eq 130 ]
+    nothing_is_left
+}
+
+# ---- verdicts, provoked --------------------------------------------------------------------------
+
+@test "counts that fit are VALID, and the same seed makes the same order" {
+    run_fake --seed 3 --set axis.vary=load.in_flight --set axis.values="1 2 4"
+    expect_status 0
+    first=$(grep -v '^T ' <<<"$output" | head -n 3)
+    order=$stderr
+    [[ $output == *VALID* ]]
+    rm -rf "$dir/results"
+    run_fake --seed 3 --set axis.vary=load.in_flight --set axis.values="1 2 4"
+    [ "$stderr" = "$order" ]
+    [ "$(grep -v '^T ' <<<"$output" | head -n 3)" = "$first" ]
+    rm -rf "$dir/results"
+    run_fake --seed 4 --set axis.vary=load.in_flight --set axis.values="1 2 4"
+    [ "$stderr" != "$order" ]
+}
+
+invalid() { # REASON
+    expect_status 4
+    [[ $output == *"INVALID"*"$1"* ]] || { echo "no '$1' in: $output"; return 1; }
+    jq -e '.verdict.valid | not' "$(result_dir)/result.json"
+}
+
+@test "failed requests make a run INVALID" {
+    FAKE_FAILED=3 FAKE_COUNTS='8434 469 1094' run_fake
+    invalid "9 requests failed: status_5xx, e.g. HTTP 503 from Server2"
+}
+
+@test "lost requests make a run INVALID" {
+    FAKE_COUNTS='8436 469 1094' run_fake
+    invalid "requests were lost: 10000 were to be sent, 9999 were answered"
+}
+
+@test "a replaced server makes a run INVALID" {
+    FAKE_COUNTS='8400 469 1094' FAKE_OTHER=37 run_fake
+    invalid "111 answers came from servers that the cluster was not started with"
+}
+
+@test "a saturated generator makes a run of rates INVALID, and is noted on a run of counts" {
+    FAKE_CPU=0.97 run_fake --set experiment.measures=rates
+    invalid "the load generator was saturated: it used up to 97 % of a core"
+    rm -rf "$dir/results"
+    FAKE_CPU=0.97 run_fake
+    expect_status 0
+    [[ $output == *"note: the load generator used up to 97 % of a core"* ]]
+}
+
+@test "counts of another distribution make a run INVALID" {
+    FAKE_COUNTS='3334 3333 3333' run_fake
+    invalid "the counts do not fit the exact shares"
+}
+
+@test "two repeats are too few" {
+    run_fake --set experiment.repeats=2
+    invalid "too few repeats: 2"
+}
+
+# ---- failures ------------------------------------------------------------------------------------
+
+@test "a load balancer that fails ends the run and leaves nothing" {
+    FAKE_LB=fails run_fake
+    expect_status 1
+    expect_stderr "cannot start Server2: no such luck"
+    nothing_is_left
+}
+
+@test "a load generator that crashes ends the run and leaves nothing" {
+    FAKE_LOAD=crashes run_fake
+    expect_status 1
+    expect_stderr "quoit load: it hurts"
+    nothing_is_left
+}
+
+@test "a load generator that writes no JSON ends the run and leaves nothing" {
+    FAKE_LOAD=garbage run_fake
+    expect_status 1
+    expect_stderr "the result of quoit load"
+    nothing_is_left
+}
+
+@test "a load balancer that leaves a process behind is told, and the process is gone" {
+    FAKE_LB=litters run_fake
+    expect_status 1
+    expect_stderr "left 1 processes behind"
+    nothing_is_left
+}
+
+@test "an unwritable results folder is refused before anything runs" {
+    touch "$dir/results"
+    FAKE_LOG=$dir/calls run_fake
+    expect_status 1
+    expect_stderr "$dir/results"
+    [ ! -e "$dir/calls" ]
+}
+
+@test "a full disk ends the run and leaves nothing half done" {
+    mkdir "$dir/results"
+    mount -t tmpfs -o size=64k,mode=755 none "$dir/results" 2>/dev/null || skip "cannot mount"
+    FAKE_LOAD=fills run_fake
+    left=$(find "$dir/results" -mindepth 1)
+    umount "$dir/results"
+    expect_status 1
+    expect_stderr "No space left on device"
+    [ -z "$left" ]
+}
+
+@test "a broken script keeps the numbers, says so and exits 1" {
+    mkdir "$dir/plots"
+    echo 'no such command' >"$dir/plots/shares.gp"
+    touch "$dir/plots/theme.gp"
+    run --separate-stderr "$QUOIT" run T --experiments "$dir/ini" --plots "$dir/plots" \
+        --results "$dir/results" --program "$FAKE"
+    expect_status 1
+    expect_stderr "the numbers are kept, but a figure is missing"
+    jq -e '.verdict.valid' "$(result_dir)/result.json"
+}
+
+# ---- usage ---------------------------------------------------------------------------------------
+
+@test "wrong usage exits 2 and names what was meant" {
+    run_fake --set cluster.serverz=3
+    expect_status 2
+    expect_stderr "did you mean 'servers'?"
+    run_fake --set cluster.hash=xxh46
+    expect_status 2
+    expect_stderr "did you mean 'xxh64'?"
+    run --separate-stderr "$QUOIT" run Nothing --experiments "$dir/ini" --no-figures
+    expect_status 2
+    expect_stderr "no experiment 'Nothing'"
+    expect_stderr "there is T"
+    run --separate-stderr "$QUOIT" run ../T --experiments "$dir/ini" --no-figures
+    expect_status 2
+    run --separate-stderr "$QUOIT" run
+    expect_status 2
+    expect_stderr "--list"
+    run --separate-stderr "$QUOIT" run T --frobnicate
+    expect_status 2
+    sed -i 's/name = T/name = U/' "$dir/ini/T.ini"
+    run_fake
+    expect_status 2
+    expect_stderr "called 'U', unlike its file"
+}
+
+@test "an error in the file names file and line" {
+    echo 'in_flght = 4' >>"$dir/ini/T.ini"
+    run_fake
+    expect_status 2
+    expect_stderr "$dir/ini/T.ini:9: unknown key 'in_flght' in [load]: did you mean 'in_flight'?"
+}
+
+@test "--set works in both spellings and several times" {
+    run_fake --set=experiment.repeats=4 --set experiment.title="Another title"
+    expect_status 0
+    [[ $output == "T: Another title"* ]]
+    jq -e '.repeats == 4 and .n_samples == 4' "$(result_dir)/result.json"
+    jq -e '.set == ["experiment.repeats=4", "experiment.title=Another title"]' \
+        "$(result_dir)/manifest.json"
+}
+
+@test "--list prints every experiment of the tree" {
+    cd "$ROOT"
+    run "$QUOIT" run --list
+    expect_status 0
+    [[ $output == *"A1 "* ]]
+    [ "$(wc -l <<<"$output")" -eq "$(ls experiments/*.ini | wc -l)" ]
+}
