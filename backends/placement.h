@@ -58,6 +58,9 @@ struct placement_ops {
      * to have under a perfect server hash, in closed form (root mean square over hashes, population
      * form). The contract suite holds the shares to it. */
     double (*spread)(const void *params, size_t n);
+    /* Optional, for those that have a circle: the member that owns its point `at`, in [0, 1), from
+     * where the hash 0 falls on clockwise. There is at least one member. */
+    uint32_t (*owner_at)(const struct placement *placement, double at);
 };
 
 /* First member of every implementation's struct, filled by placement_build() when build is done. */

@@ -116,6 +116,13 @@ static double template_spread(const void *params, size_t n)
     return 0.0;
 }
 
+/* Optional hook. The member that owns the point `at`, in [0, 1), of the circle, for `quoit ctl
+ * ring`. Leave NULL where there is no circle. */
+static uint32_t template_owner_at(const struct placement *placement, double at)
+{
+    return (uint32_t)(at * placement->n_members);
+}
+
 static const struct placement_ops template_placement = {
     .part = {.name = "template",
              .summary = "one line for --help and `quoit ring list`",
@@ -131,6 +138,7 @@ static const struct placement_ops template_placement = {
     .lookup_n = template_lookup_n,
     .bytes = template_bytes,
     .shares = template_shares,
+    .owner_at = template_owner_at,
     .spread = template_spread,
 };
 

@@ -229,6 +229,12 @@ static void ring_shares(const struct placement *placement, double *shares)
     }
 }
 
+static uint32_t ring_owner_at(const struct placement *placement, double at)
+{
+    const struct ring *ring = (const struct ring *)placement;
+    return ring->members[first_point(ring, (uint64_t)ldexp(at, 64))];
+}
+
 /* The NK arcs between uniform points are Dirichlet; K of them are Beta(K, NK − K), hence
  * CoV² = (N − 1) / (NK + 1). */
 static double ring_spread(const void *params, size_t n)
@@ -254,6 +260,7 @@ static const struct placement_ops ring_placement = {
     .bytes = ring_bytes,
     .shares = ring_shares,
     .spread = ring_spread,
+    .owner_at = ring_owner_at,
 };
 
 PLACEMENT_REGISTER(ring_placement);

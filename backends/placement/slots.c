@@ -200,6 +200,12 @@ static void slots_shares(const struct placement *placement, double *shares)
         shares[i] /= (double)slots->n_slots;
 }
 
+static uint32_t slots_owner_at(const struct placement *placement, double at)
+{
+    const struct slots *slots = (const struct slots *)placement;
+    return slots->owners[(uint64_t)(at * (double)slots->n_slots)];
+}
+
 /* A node's arc is its own slot and the free ones before it. With α = NK/M slots taken, a free slot
  * follows another free one with probability q: 1 − α if NK distinct slots were drawn, e^−α under
  * linear probing, where a collision lengthens a cluster instead of shortening a gap (Knuth, vol. 3,
@@ -235,6 +241,7 @@ static const struct placement_ops slots_placement = {
     .bytes = slots_bytes,
     .shares = slots_shares,
     .spread = slots_spread,
+    .owner_at = slots_owner_at,
 };
 
 PLACEMENT_REGISTER(slots_placement);
