@@ -231,3 +231,8 @@ raw_half_closed() { # ADDRESS FORMAT
     # shellcheck disable=SC2059
     printf "$2" | timeout 5 "$NC" -N "${1%:*}" "${1##*:}" | tr -d '\r'
 }
+
+# The status codes of all answers in a text, in a line.
+codes() {
+    grep -ao 'HTTP/1\.[01] [0-9][0-9][0-9] ' <<<"$1" | cut -d ' ' -f 2 | paste -sd ' '
+}
