@@ -40,9 +40,10 @@ struct httpd_conn {
     unsigned n_pending;
     enum phase phase;
     ev_tstamp phase_since, write_since;
-    bool eof;     /* the client has ended its side */
-    bool closing; /* no further request is taken; closed when all is answered and sent */
-    bool paused;  /* not read: too much under way or unsent */
+    size_t unacked; /* bytes the client had still to take at write_since */
+    bool eof;       /* the client has ended its side */
+    bool closing;   /* no further request is taken; closed when all is answered and sent */
+    bool paused;    /* not read: too much under way or unsent */
     bool continue_sent;
     struct addr peer;
     struct http_parser parser;
@@ -53,6 +54,7 @@ struct httpd {
     struct httpd_conn *conns;
     size_t n_conns;
     size_t n_exchanges;
+    struct httpd_exchange *taking; /* in on_request, until it is freed there */
     struct httpd_exchange *free_exchanges;
     size_t n_free_exchanges;
     struct ev_io accept_io;
@@ -121,6 +123,8 @@ static void exchange_free(struct httpd_exchange *exchange)
 {
     struct httpd *httpd = exchange->httpd;
     httpd->n_exchanges--;
+    if (httpd->taking == exchange)
+        httpd->taking = NULL;
     if (httpd->n_free_exchanges >= FREE_EXCHANGES_MAX) {
         buf_done(&exchange->held);
         free(exchange);
@@ -209,7 +213,11 @@ static void take_request(struct httpd_conn *conn)
     conn->closing = !exchange->keep_alive;
     conn->continue_sent = false;
     metric_bump(&httpd->counters.requests);
+    httpd->taking = exchange;
     httpd->config.on_request(httpd->config.context, exchange);
+    if (httpd->taking)
+        httpd->taking->request = NULL;
+    httpd->taking = NULL;
     http_parser_next(&conn->parser, &conn->in);
 }
 
@@ -300,6 +308,26 @@ static void finish_conn(struct httpd_conn *conn)
     ev_io_start(conn->httpd->config.loop, &conn->read_io);
 }
 
+static void note_progress(struct httpd_conn *conn)
+{
+    conn->write_since = now_of(conn);
+    conn->unacked = net_unacked_bytes(conn->read_io.fd);
+}
+
+/* The socket has megabytes of room and calls itself writable only when a third of it is free: a
+ * slow client is known from what its side has taken. */
+static bool takes_nothing(struct httpd_conn *conn)
+{
+    uint64_t timeout_ns = conn->httpd->config.limits.write_timeout_ns;
+    if (!ev_is_active(&conn->write_io) ||
+        now_of(conn) - conn->write_since <= (double)timeout_ns * 1e-9)
+        return false;
+    if (net_unacked_bytes(conn->read_io.fd) >= conn->unacked)
+        return true;
+    note_progress(conn);
+    return false;
+}
+
 static void conn_flush(struct flush_item *item)
 {
     struct httpd_conn *conn =
@@ -315,8 +343,8 @@ static void conn_flush(struct flush_item *item)
             buf_consume(&conn->out, (size_t)n);
             metric_bump_by(&httpd->counters.bytes_out, (uint64_t)n);
         }
-        if (n > 0 || !ev_is_active(&conn->write_io))
-            conn->write_since = now_of(conn);
+        if (buf_len(&conn->out) > 0 && (n > 0 || !ev_is_active(&conn->write_io)))
+            note_progress(conn);
     }
     if (buf_len(&conn->out) > 0) {
         ev_io_start(httpd->config.loop, &conn->write_io);
@@ -331,6 +359,7 @@ static void conn_flush(struct flush_item *item)
     }
     if (conn->paused && !too_much_under_way(conn)) {
         conn->paused = false;
+        conn->phase_since = now_of(conn); /* that it was slow was our doing */
         if (!conn->eof)
             ev_io_start(httpd->config.loop, &conn->read_io);
         process_input(conn);
@@ -416,6 +445,9 @@ static void time_out(struct httpd_conn *conn, const char *reason)
 static bool body_too_slow(const struct httpd_conn *conn, double waited)
 {
     const struct httpd_limits *limits = &conn->httpd->config.limits;
+    if ((conn->parser.message.flags & HTTP_EXPECT_CONTINUE) && !conn->continue_sent &&
+        conn->n_pending > 0)
+        return false; /* it waits for our "Continue", which waits for the answers before it */
     double grace = (double)limits->body_grace_ns * 1e-9;
     return waited > grace &&
            (double)conn->parser.body_bytes < (waited - grace) * (double)limits->body_bytes_per_s;
@@ -426,8 +458,7 @@ static void check_deadlines(struct httpd_conn *conn)
 {
     const struct httpd_limits *limits = &conn->httpd->config.limits;
     double waited = now_of(conn) - conn->phase_since;
-    if (ev_is_active(&conn->write_io) &&
-        now_of(conn) - conn->write_since > (double)limits->write_timeout_ns * 1e-9) {
+    if (takes_nothing(conn)) {
         metric_bump(&conn->httpd->counters.timeouts);
         conn_close(conn);
     } else if (conn->phase == PHASE_LINGER) {
@@ -515,8 +546,10 @@ static void end_answer(struct httpd_exchange *exchange)
 
 static void append_connection(struct httpd_exchange *exchange, struct buf *out)
 {
-    if (exchange->httpd->draining)
+    if (exchange->httpd->draining && !exchange->next) {
         exchange->keep_alive = false;
+        exchange->conn->closing = true; /* nothing is taken behind an answer that says so */
+    }
     if (!exchange->keep_alive)
         append(out, "Connection: close\r\n", 19);
     else if (exchange->http10)
@@ -615,12 +648,13 @@ void httpd_refuse_method(struct httpd_exchange *exchange, const char *allow)
                     allow);
 }
 
-static void append_forwarded_headers(struct buf *out, const struct http_message *answer)
+static void append_forwarded_headers(struct buf *out, const struct http_message *answer,
+                                     bool keep_length)
 {
     for (size_t i = 0; i < answer->n_headers; i++) {
         const struct http_header *header = &answer->headers[i];
         if (http_is_hop_by_hop(answer, header) ||
-            http_view_equal_nocase(header->name, "Content-Length"))
+            (!keep_length && http_view_equal_nocase(header->name, "Content-Length")))
             continue;
         append(out, header->name.at, header->name.len);
         append(out, ": ", 2);
@@ -642,7 +676,7 @@ void httpd_relay(struct httpd_exchange *exchange, const struct http_message *ans
             append(out, answer->head.at, answer->head.len - 2);
         } else {
             append_status_line(out, answer->status);
-            append_forwarded_headers(out, answer);
+            append_forwarded_headers(out, answer, bodiless);
             if (!bodiless) {
                 append(out, "Content-Length: ", 16);
                 append_u64(out, answer->body.len);
@@ -741,9 +775,12 @@ void httpd_drain(struct httpd *httpd)
     stop_accepting(httpd);
     for (struct httpd_conn *conn = httpd->conns, *next; conn; conn = next) {
         next = conn->next;
-        if (conn->n_pending == 0 && buf_len(&conn->out) == 0 &&
-            http_parser_idle(&conn->parser, &conn->in))
+        if (conn->n_pending > 0 || !http_parser_idle(&conn->parser, &conn->in))
+            continue;
+        if (buf_len(&conn->out) == 0)
             conn_close(conn);
+        else
+            conn->closing = true; /* its last answer is still on its way */
     }
 }
 

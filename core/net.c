@@ -1,8 +1,10 @@
 #include "core/net.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -109,6 +111,12 @@ int net_accept(int listener, struct addr *ret_peer)
         return -errno;
     set_option(fd, IPPROTO_TCP, TCP_NODELAY); /* best effort: it only costs latency */
     return fd;
+}
+
+size_t net_unacked_bytes(int fd)
+{
+    int n = 0;
+    return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 unsigned long net_raise_fd_limit(void)

@@ -3,6 +3,7 @@
 #define QUOIT_CORE_NET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "core/addr.h"
 #include "core/err.h"
@@ -20,6 +21,8 @@ int net_connect(const struct addr *addr);
 int net_socket_error(int fd);
 /* accept4(); a negative errno where there is none. */
 int net_accept(int listener, struct addr *ret_peer);
+/* Bytes given to the socket that the peer's side has not taken yet. */
+size_t net_unacked_bytes(int fd);
 /* Raises the soft limit of open descriptors to the hard one; returns what it is then. */
 unsigned long net_raise_fd_limit(void);
 
