@@ -17,7 +17,7 @@ repeats = 3
 measures = counts
 END
     printf 'before\n<!-- quoit:report T -->\n<!-- /quoit:report -->\nafter\n' >"$dir/README.md"
-    cd "$dir"
+    cd "$dir" || return
 }
 
 teardown() {

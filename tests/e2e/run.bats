@@ -307,5 +307,5 @@ invalid() { # REASON
     run "$QUOIT" run --list
     expect_status 0
     [[ $output == *"A1 "* ]]
-    [ "$(wc -l <<<"$output")" -eq "$(ls experiments/*.ini | wc -l)" ]
+    [ "$(wc -l <<<"$output")" -eq "$(find experiments -name "*.ini" | wc -l)" ]
 }
