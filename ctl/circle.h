@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "core/buf.h"
-#include "ctl/style.h"
+#include "core/style.h"
 
 #define CIRCLE_ROWS 17                   /* with what stands around it, 24 lines */
 #define CIRCLE_COLUMNS (2 * CIRCLE_ROWS) /* a character is twice as high as wide */

@@ -12,9 +12,9 @@
 
 #include "core/addr.h"
 #include "core/err.h"
+#include "core/style.h"
 #include "ctl/call.h"
 #include "ctl/cluster.h"
-#include "ctl/style.h"
 
 struct ctl {
     struct caller caller;

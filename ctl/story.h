@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "core/buf.h"
+#include "core/style.h"
 #include "ctl/cluster.h"
-#include "ctl/style.h"
 
 enum story_kind {
     STORY_STARTED, /* a new server */

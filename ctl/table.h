@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "core/buf.h"
-#include "ctl/style.h"
+#include "core/style.h"
 
 #define TABLE_MAX_COLUMNS 12
 

@@ -1,4 +1,4 @@
-#include "ctl/style.h"
+#include "core/style.h"
 
 #include <stdlib.h>
 #include <string.h>

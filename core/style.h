@@ -1,6 +1,6 @@
 /* How text may look where it goes: a terminal of some width, in colour or not, in UTF-8 or not. */
-#ifndef QUOIT_CTL_STYLE_H
-#define QUOIT_CTL_STYLE_H
+#ifndef QUOIT_CORE_STYLE_H
+#define QUOIT_CORE_STYLE_H
 
 #include <stdbool.h>
 #include <stdio.h>
