@@ -9,9 +9,9 @@ struct run_fixture {
     struct run run;
 };
 
-/* Three servers, 10000 requests, the slot map, cluster.hash = quadratic and xxh64; `repeats` of each,
- * the counts being those of the exact shares, rounded, and the rates 1000, 2000, 3000 … by repeat.
- * overrides: as of experiment_parse(), NULL-ended, or NULL. Dies when they do not parse. */
+/* Three servers, 10000 requests, the slot map, cluster.hash = quadratic and xxh64; `repeats` of
+ * each, the counts being those of the exact shares, rounded, and the rates 1000, 2000, 3000 … by
+ * repeat. overrides: as of experiment_parse(), NULL-ended, or NULL. Dies when they do not parse. */
 void run_fixture_open(struct run_fixture *fixture, unsigned repeats, const char *const *overrides);
 void run_fixture_close(struct run_fixture *fixture);
 /* The text of the experiment above. */
