@@ -54,9 +54,15 @@ enum client_error client_error_of_errno(int error_number);
  * ret_name, NUL-ended. Returns its length, 0 when it is no name. */
 size_t client_read_server_name(const char *value, size_t n, char ret_name[NAME_MAX_BYTES + 1]);
 
+/* Everything it points to holds until on_done. All but the target may be left zero: a GET without
+ * body. Host and Content-Length are the client's to write, and only they. */
 struct client_request {
-    const char *target; /* path and query as they stand on the request line, "/home?x=1"; GET.
-                           (ref until on_done) */
+    const char *target;  /* path and query as they stand on the request line, "/home?x=1" */
+    const char *method;  /* NULL: GET. A token of RFC 9110; an answer to HEAD has no body */
+    const char *headers; /* further header lines, each ended by CRLF; NULL: none */
+    const char *body;    /* NULL with body_bytes 0: none, and then no Content-Length unless the
+                            method is POST, PUT or PATCH (RFC 9110 §8.6) */
+    size_t body_bytes;
 };
 
 /* What became of one request. Everything it points to holds only during on_done. */

@@ -67,7 +67,7 @@ static void begin_measured(struct load *load, uint64_t now_ns)
 static void send_next(struct load *load, uint32_t slot, uint64_t now_ns)
 {
     enum schedule_phase phase = schedule_next(&load->schedule, now_ns);
-    struct client_request request;
+    struct client_request request = {.target = NULL};
 
     if (phase == SCHEDULE_OVER) {
         if (load->n_busy == 0)

@@ -62,6 +62,12 @@ struct curl_slot {
     size_t n_head_bytes;
     CURLU *url;       /* parsed; borrowed by easy */
     char *url_target; /* of the URL libcurl has */
+    /* What libcurl has been told; NULL: a GET, no lines but ours. */
+    char *method;
+    char *header_lines;
+    struct curl_slist *headers; /* our own lines and header_lines; NULL while there are none */
+    bool has_body;
+    bool sends_length;
     uint32_t index;
     int connect_errno; /* of a socket() that failed */
     bool busy;
@@ -547,6 +553,9 @@ static void curl_client_close(struct client *client)
             curl_easy_cleanup(slot->easy);
         }
         curl_url_cleanup(slot->url);
+        curl_slist_free_all(slot->headers);
+        free(slot->header_lines);
+        free(slot->method);
         buf_done(&slot->body);
         free(slot->url_target);
     }
@@ -632,6 +641,89 @@ static void set_url(struct curl_client *self, struct curl_slot *slot, const char
     slot->url_target = mem_strdup(target);
 }
 
+/* strcmp with NULL as a value of its own. */
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The slot's list: the lines that keep libcurl from adding its own, then the request's. */
+static void set_headers(struct curl_client *self, struct curl_slot *slot, const char *lines)
+{
+    static const char *const silenced[] = {"Accept:", "Content-Type:", "Expect:"};
+
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, self->headers);
+    curl_slist_free_all(slot->headers);
+    slot->headers = NULL;
+    free(slot->header_lines);
+    slot->header_lines = lines ? mem_strdup(lines) : NULL;
+    if (!lines)
+        return;
+    for (size_t i = 0; i < sizeof(silenced) / sizeof(*silenced); i++) {
+        size_t n = strlen(silenced[i]);
+        const char *line = lines;
+        while (line && strncasecmp(line, silenced[i], n) != 0) {
+            line = strstr(line, "\r\n");
+            line = line && line[2] ? line + 2 : NULL;
+        }
+        if (!line)
+            slot->headers = curl_slist_append(slot->headers, silenced[i]);
+    }
+    while (*lines) {
+        const char *end = strstr(lines, "\r\n");
+        size_t n = end ? (size_t)(end - lines) : strlen(lines);
+        char *line = mem_strndup(lines, n);
+        char *value = strchr(line, ':');
+        /* libcurl leaves a line without a value out; with a semicolon it sends it. */
+        if (value && value[1 + strspn(value + 1, " \t")] == '\0')
+            *value = ';', value[1] = '\0';
+        slot->headers = curl_slist_append(slot->headers, line);
+        free(line);
+        lines += n + (end ? 2 : 0);
+    }
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
+}
+
+static void set_method(struct curl_slot *slot, const char *method, bool has_body)
+{
+    const bool wants_length =
+        method &&
+        (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0);
+
+    free(slot->method);
+    slot->method = method ? mem_strdup(method) : NULL;
+    slot->has_body = has_body;
+    /* Each of these undoes the ones before it. */
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPGET, 1L);
+    slot->sends_length = has_body || wants_length;
+    if (slot->sends_length)
+        curl_easy_setopt(slot->easy, CURLOPT_POST, 1L);
+    else if (method && strcmp(method, "HEAD") == 0)
+        curl_easy_setopt(slot->easy, CURLOPT_NOBODY, 1L);
+    curl_easy_setopt(slot->easy, CURLOPT_CUSTOMREQUEST, has_body && !method ? "GET" : slot->method);
+}
+
+/* Tells libcurl what differs from the slot's last request; for plain GETs that is nothing. */
+static void set_request(struct curl_client *self, struct curl_slot *slot,
+                        const struct client_request *request)
+{
+    const bool has_body = request->body != NULL;
+    /* With a method of its own, libcurl has header lines of its own to be silenced. */
+    const char *lines = request->headers              ? request->headers
+                        : has_body || request->method ? ""
+                                                      : NULL;
+
+    if (!same_text(slot->method, request->method) || slot->has_body != has_body)
+        set_method(slot, request->method, has_body);
+    if (!same_text(slot->header_lines, lines))
+        set_headers(self, slot, lines);
+    if (slot->sends_length) {
+        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
+        /* Without it libcurl would ask for the bytes of an empty one. */
+        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, has_body ? request->body : "");
+    }
+}
+
 static void curl_client_submit(struct client *client, uint32_t index,
                                const struct client_request *request)
 {
@@ -642,6 +734,7 @@ static void curl_client_submit(struct client *client, uint32_t index,
     assert(index < self->config.n_slots && !slot->busy);
     if (!slot->url_target || strcmp(slot->url_target, request->target) != 0)
         set_url(self, slot, request->target);
+    set_request(self, slot, request);
     slot->busy = true;
     slot->began = slot->too_large = false;
     slot->server_bytes = 0;

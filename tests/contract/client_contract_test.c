@@ -372,6 +372,98 @@ static void latency_is_at_least_the_time_the_server_took(void **state)
     }
 }
 
+/* One slot's requests, one after another, each answered by its own bytes. */
+struct echo {
+    struct ev_loop *loop;
+    struct client *client;
+    const struct client_request *requests;
+    size_t n_requests, next;
+    char texts[8][1024]; /* what came back, NUL-ended */
+};
+
+static void on_echo(void *context, uint32_t slot, const struct client_answer *answer)
+{
+    struct echo *echo = context;
+
+    if (answer->error != CLIENT_OK)
+        fail_msg("%s: %s", client_error_name(answer->error), answer->detail);
+    snprintf(echo->texts[echo->next++], sizeof(echo->texts[0]), "%.*s", (int)answer->body_bytes,
+             answer->body ? answer->body : "");
+    if (echo->next < echo->n_requests)
+        client_submit(echo->client, slot, &echo->requests[echo->next]);
+    else
+        ev_break(echo->loop, EVBREAK_ALL);
+}
+
+static void run_echo(const struct part *part, struct echo *echo)
+{
+    static const struct client_handler handler = {.on_done = on_echo};
+    struct client_config config = {.addr = *lying_server_addr(server),
+                                   .n_slots = 1,
+                                   .timeout_ns = 5 * SECOND,
+                                   .keep_body_bytes = 4096};
+    struct ev_timer hang;
+    struct spec spec;
+    struct err err;
+
+    config.loop = echo->loop = ev_loop_new(EVFLAG_AUTO);
+    if (spec_parse(&client_family, part->name, &spec, &err) < 0 ||
+        client_open(&spec, &config, &handler, echo, &echo->client, &err) < 0)
+        fail_msg("%s: %s", part->name, err.message);
+    ev_timer_init(&hang, on_hang, 20., 0.);
+    ev_timer_start(echo->loop, &hang);
+    client_submit(echo->client, 0, &echo->requests[0]);
+    ev_run(echo->loop, 0);
+    client_close(echo->client);
+    ev_timer_stop(echo->loop, &hang);
+    ev_loop_destroy(echo->loop);
+    spec_done(&spec);
+}
+
+static void requests_go_out_with_the_method_headers_and_body_they_name(void **state)
+{
+    static const struct client_request requests[] = {
+        {.target = "/echo"},
+        {.target = "/echo?a=1",
+         .method = "POST",
+         .headers = "Content-Type: application/json\r\nX-Key: 123456\r\n",
+         .body = "{\"n\":4}",
+         .body_bytes = 7},
+        {.target = "/echo", .method = "DELETE", .headers = "X-Key: 7\r\n"},
+        {.target = "/echo", .method = "DELETE", .body = "12345", .body_bytes = 5},
+        {.target = "/echo", .method = "POST"},
+        {.target = "/echo", .method = "HEAD"},
+        {.target = "/echo", .body = "on a GET", .body_bytes = 8},
+        {.target = "/echo"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < n_parts; i++) {
+        struct echo echo = {.requests = requests, .n_requests = 8};
+        char(*said)[1024] = echo.texts;
+        run_echo(parts[i], &echo);
+        CLAIM(strncmp(said[0], "GET /echo HTTP/1.1\r\nHost: 127.0.0.1:", 36) == 0, parts[i]);
+        CLAIM(!strcasestr(said[0], "content-"), parts[i]);
+        CLAIM(strncmp(said[1], "POST /echo?a=1 HTTP/1.1\r\n", 25) == 0, parts[i]);
+        CLAIM(strstr(said[1], "\r\nContent-Type: application/json\r\n"), parts[i]);
+        CLAIM(strstr(said[1], "\r\nX-Key: 123456\r\n"), parts[i]);
+        CLAIM(strstr(said[1], "\r\nContent-Length: 7\r\n"), parts[i]);
+        CLAIM(strstr(said[1], "\r\n\r\n{\"n\":4}"), parts[i]);
+        CLAIM(strncmp(said[2], "DELETE /echo HTTP/1.1\r\n", 23) == 0, parts[i]);
+        CLAIM(strstr(said[2], "\r\nX-Key: 7\r\n"), parts[i]);
+        CLAIM(!strcasestr(said[2], "content-"), parts[i]);
+        CLAIM(strncmp(said[3], "DELETE /echo HTTP/1.1\r\n", 23) == 0, parts[i]);
+        CLAIM(!strstr(said[3], "X-Key") && !strcasestr(said[3], "content-type"), parts[i]);
+        CLAIM(strstr(said[3], "\r\n\r\n12345"), parts[i]);
+        CLAIM(strncmp(said[4], "POST /echo HTTP/1.1\r\n", 21) == 0, parts[i]);
+        CLAIM(strstr(said[4], "\r\nContent-Length: 0\r\n"), parts[i]);
+        CLAIM(said[5][0] == '\0', parts[i]);
+        CLAIM(strncmp(said[6], "GET /echo HTTP/1.1\r\n", 20) == 0, parts[i]);
+        CLAIM(strstr(said[6], "\r\n\r\non a GET"), parts[i]);
+        CLAIM(strcmp(said[7], said[0]) == 0, parts[i]);
+    }
+}
+
 static void close_with_requests_in_flight_calls_nobody_and_leaves_no_watcher(void **state)
 {
     static const char *const paths[] = {"/stall", NULL};
@@ -426,6 +518,7 @@ int main(void)
         cmocka_unit_test(connections_are_kept_and_counted),
         cmocka_unit_test(a_kept_connection_closed_under_a_request_is_no_error_and_is_counted),
         cmocka_unit_test(latency_is_at_least_the_time_the_server_took),
+        cmocka_unit_test(requests_go_out_with_the_method_headers_and_body_they_name),
         cmocka_unit_test(close_with_requests_in_flight_calls_nobody_and_leaves_no_watcher),
     };
 

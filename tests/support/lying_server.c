@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@
 #include "core/mem.h"
 
 #define MAX_CONNECTIONS 1024
-#define MAX_HEAD_BYTES 16384
+#define MAX_REQUEST_BYTES 65536
 #define HELLO "Hello from Server: 1"
 
 struct connection {
@@ -180,6 +181,17 @@ static bool say_fixed(int fd, const struct fixed *answer)
     }
 }
 
+/* The n bytes of the request come back. */
+static bool say_back(int fd, const char *request, size_t n)
+{
+    char text[128];
+    const bool is_head = strncmp(request, "HEAD ", 5) == 0;
+
+    snprintf(text, sizeof(text),
+             "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nX-Quoit-Server: Server1\r\n\r\n", n);
+    return say_text(fd, text) && (is_head || say(fd, request, n));
+}
+
 /* true: the connection goes on. */
 static bool answer(struct connection *connection, int fd, const char *path, uint64_t number)
 {
@@ -215,42 +227,65 @@ static bool answer(struct connection *connection, int fd, const char *path, uint
     return say_ok_as(fd, "Server1");
 }
 
-/* Reads one head (requests have no bodies here) and its path. */
-static bool read_head(int fd, char *head, size_t *n, char *ret_path, size_t path_bytes)
+static bool read_more(int fd, char *bytes, size_t *n)
+{
+    ssize_t n_read = *n < MAX_REQUEST_BYTES ? recv(fd, bytes + *n, MAX_REQUEST_BYTES - *n, 0) : 0;
+
+    *n += n_read > 0 ? (size_t)n_read : 0;
+    return n_read > 0;
+}
+
+/* Of the Content-Length line; bodies come no other way here. */
+static size_t body_bytes(const char *head, const char *end)
+{
+    static const char name[] = "\r\nContent-Length:";
+    const char *line = head;
+
+    while (line < end && strncasecmp(line, name, sizeof(name) - 1) != 0)
+        line++;
+    return line < end ? strtoul(line + sizeof(name) - 1, NULL, 10) : 0;
+}
+
+/* Reads one request, which stays at the beginning of bytes, and its path. Returns its length, 0
+ * when none comes any more. */
+static size_t read_request(int fd, char *bytes, size_t *n, char *ret_path, size_t path_bytes)
 {
     char *end, *blank;
+    size_t n_request;
 
-    while (!(end = memmem(head, *n, "\r\n\r\n", 4))) {
-        ssize_t n_read = *n < MAX_HEAD_BYTES ? recv(fd, head + *n, MAX_HEAD_BYTES - *n, 0) : 0;
-        if (n_read <= 0)
-            return false;
-        *n += (size_t)n_read;
-    }
-    blank = memchr(head, ' ', *n);
+    while (!(end = memmem(bytes, *n, "\r\n\r\n", 4)))
+        if (!read_more(fd, bytes, n))
+            return 0;
+    n_request = (size_t)(end - bytes) + 4 + body_bytes(bytes, end);
+    while (*n < n_request)
+        if (!read_more(fd, bytes, n))
+            return 0;
+    blank = memchr(bytes, ' ', *n);
     if (!blank)
-        return false;
+        return 0;
     snprintf(ret_path, path_bytes, "%.*s", (int)strcspn(blank + 1, " ?"), blank + 1);
-    end += 4;
-    *n -= (size_t)(end - head);
-    memmove(head, end, *n);
-    return true;
+    return n_request;
 }
 
 static void *serve_connection(void *context)
 {
     struct connection *connection = context;
     int fd = atomic_load(&connection->fd);
-    char *head = mem_alloc(MAX_HEAD_BYTES);
+    char *bytes = mem_alloc(MAX_REQUEST_BYTES);
     char path[256];
-    size_t n = 0;
+    size_t n = 0, n_request;
 
-    while (read_head(fd, head, &n, path, sizeof(path))) {
+    while ((n_request = read_request(fd, bytes, &n, path, sizeof(path))) > 0) {
         uint64_t number = atomic_fetch_add(&connection->server->n_requests, 1);
-        if (!answer(connection, fd, path, number))
+        bool goes_on = strcmp(path, "/echo") == 0 ? say_back(fd, bytes, n_request)
+                                                  : answer(connection, fd, path, number);
+        if (!goes_on)
             break;
         connection->n_answered++;
+        n -= n_request;
+        memmove(bytes, bytes + n_request, n);
     }
-    free(head);
+    free(bytes);
     /* Whoever takes the descriptor out closes it. */
     fd = atomic_exchange(&connection->fd, -1);
     if (fd >= 0)

@@ -26,6 +26,7 @@
  *   /huge-line      one header line of 200 KiB
  *   /huge-head      2000 header lines
  *   /big            a good 3 MiB body
+ *   /echo           200, the request's head and body, as they came, as the body; none to a HEAD
  */
 #ifndef QUOIT_TESTS_SUPPORT_LYING_SERVER_H
 #define QUOIT_TESTS_SUPPORT_LYING_SERVER_H
