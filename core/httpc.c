@@ -83,10 +83,11 @@ static bool take_answers(struct httpc *httpc, bool eof)
         enum http_feed fed = http_parser_feed(&httpc->parser, &httpc->in);
         if (fed == HTTP_FEED_MORE && eof)
             fed = http_parser_finish(&httpc->parser, &httpc->in);
-        if (fed == HTTP_FEED_MORE)
+        if (fed == HTTP_FEED_MORE && (httpc->first || buf_len(&httpc->in) == 0))
             return true;
         struct http_message *answer = &httpc->parser.message;
         struct httpc_request *request = httpc->first;
+        /* What comes unasked, whole or in part, must not become the next request's answer. */
         if (fed == HTTP_FEED_REFUSED || !request || answer->status == 101) {
             break_connection(httpc, eof ? -ECONNRESET : -EPROTO);
             return false;
@@ -118,13 +119,15 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
     ssize_t n = recv(io->fd, room, READ_BYTES, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    int code = n < 0 ? -errno : 0;
+    if (n < 0) { /* a reset ends no body, not even one that lasts until the end */
+        break_connection(httpc, -errno);
+        return;
+    }
     httpc->depth++;
-    if (n > 0)
-        buf_commit(&httpc->in, (size_t)n);
-    if (take_answers(httpc, n <= 0)) {
-        if (n <= 0)
-            break_connection(httpc, code);
+    buf_commit(&httpc->in, (size_t)n);
+    if (take_answers(httpc, n == 0)) {
+        if (n == 0)
+            break_connection(httpc, 0);
         else
             buf_shrink(&httpc->in, KEEP_BUFFER_BYTES);
     }
