@@ -203,7 +203,7 @@ serving() { # N: so many serve, and so many are wanted
 servers_of() { # KEY…
     printf "url = \"http://$LB/home?id=%s\"\nheader = \"X-Key: %s\"\nheader = \"Connection: close\"
 max-time = 10\nnoproxy = \"*\"\noutput = \"$dir/servers_of\"\nsilent\nshow-error
-write-out = \"%s %%header{x-quoit-server}\\n\"\nnext\n" \
+write-out = \"%s %%header{x-quoit-server}\\\\n\"\nnext\n" \
         $(printf '%s %s %s\n' $(printf '%s\n' "$@" | sed 's/.*/& & &/')) | sed '$d' >"$dir/asked"
     curl -K "$dir/asked"
 }

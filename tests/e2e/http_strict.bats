@@ -118,7 +118,8 @@ repeat() { # N WORD
 }
 
 @test "a header folded over two lines" {
-    refused_and_closed 400 "obs-fold" 'GET /home HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n'
+    # In whose words depends on llhttp: version 8 lets it pass, and core/http.c refuses it.
+    refused_and_closed 400 "" 'GET /home HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n'
     refused_and_closed 400 "" 'GET /home HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\tc: d\r\n\r\n'
     refused_and_closed 400 "" 'GET /home HTTP/1.1\r\n Host: x\r\nHost: x\r\n\r\n'
     refused_and_closed 400 "" \
