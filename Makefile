@@ -222,18 +222,11 @@ all: $(QUOIT) $(TEMPLATE_SRC:%.c=$(BUILD)/%.o) ## build the program: build/relea
 deps: ## install every package that any target needs
 	tools/install-deps build run check lint sanitize coverage
 
-SHARE := $(DESTDIR)$(PREFIX)/share/quoit
+install: all ## install program, man pages, completion and data under $(DESTDIR)$(PREFIX), PREFIX=/usr/local
+	@tools/install-files install '$(DESTDIR)' '$(PREFIX)' $(QUOIT)
 
-install: all ## install under $(DESTDIR)$(PREFIX), PREFIX=/usr/local
-	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/experiments $(SHARE)/plots
-	install -m 755 $(QUOIT) $(DESTDIR)$(PREFIX)/bin/quoit
-	$(foreach dir,experiments plots,$(if $(wildcard $(dir)/*.ini $(dir)/*.gp),\
-		install -m 644 $(wildcard $(dir)/*.ini $(dir)/*.gp) $(SHARE)/$(dir);))
-	install -m 644 LICENSE $(SHARE)/LICENSE
-
-uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/quoit
-	rm -rf $(SHARE)
+uninstall: ## remove what install put there, and nothing else
+	@tools/install-files uninstall '$(DESTDIR)' '$(PREFIX)'
 
 clean: ## remove build/ and compile_commands.json
 	rm -rf build compile_commands.json
@@ -321,5 +314,6 @@ report: all ## write the charts and tables of README.md and report/ from the com
 report-check: all ## compare them byte for byte, running nothing
 	@$(QUOIT) report --check
 
-docs: all ## write the generated pages of docs/
+docs: all ## write the generated pages of docs/, and man pages and completion into build/docs
 	@tools/make-docs $(QUOIT)
+	@$(QUOIT) docs --man build/docs/man --bash build/docs/quoit.bash

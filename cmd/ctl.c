@@ -69,17 +69,16 @@ static const struct cli_verb ctl_verb = {
     .name = "ctl",
     .summary = "look at a running load balancer and change its cluster",
     .usage = "status|add|rm|drain|kill|ring|watch|health [options] [N] [NAME...]",
-    .details =
-        "  quoit ctl status             the servers, their shares, and what happened lately\n"
-        "  quoit ctl add [N] [NAME...]  start N servers (as many as named, else 1)\n"
-        "  quoit ctl rm N|NAME...       take N servers out: those named, and others at random;\n"
-        "                               what is under way to them is finished\n"
-        "  quoit ctl drain NAME...      the same, and wait until they have ended\n"
-        "  quoit ctl kill NAME...       kill them outright, and watch the cluster heal\n"
-        "  quoit ctl ring               who owns what: a circle, and the exact shares\n"
-        "  quoit ctl watch              requests/s, latency and failures of each server, live\n"
-        "  quoit ctl health             for container health checks: silent, 0 or 1\n\n"
-        "Exit codes: 0, 1 it failed, 2 wrong usage, 130 interrupted.",
+    .details = "  status             the servers, their shares, and what happened lately\n"
+               "  add [N] [NAME...]  start N servers: as many as named, else 1\n"
+               "  rm N|NAME...       take N servers out: those named, and others at random;\n"
+               "                     what is under way to them is finished\n"
+               "  drain NAME...      the same, and wait until they have ended\n"
+               "  kill NAME...       kill them outright, and watch the cluster heal\n"
+               "  ring               who owns what: a circle, and the exact shares\n"
+               "  watch              requests/s, latency and failures of each server, live\n"
+               "  health             for container health checks: silent, 0 or 1\n\n"
+               "Exit codes: 0, 1 it failed, 2 wrong usage, 130 interrupted.",
     .options = options,
     .run = run,
 };

@@ -1,33 +1,9 @@
-/* quoit VERB: gathers the verbs that registered themselves and hands over to the one asked for. */
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
+/* quoit VERB: hands over to the verb asked for; they registered themselves. */
 #include "cmd/verbs.h"
 #include "core/build_info.h"
 #include "core/cli.h"
 
-enum { MAX_VERBS = 64 };
-
-/* The linker's section; its order is not defined. */
-extern const struct cli_verb *const __start_quoit_verb[];
-extern const struct cli_verb *const __stop_quoit_verb[];
-
-static int compare_verbs(const void *a, const void *b)
-{
-    const struct cli_verb *const *x = a;
-    const struct cli_verb *const *y = b;
-
-    return strcmp((*x)->name, (*y)->name);
-}
-
 int main(int argc, char **argv)
 {
-    const struct cli_verb *verbs[MAX_VERBS + 1] = {NULL};
-    size_t n = (size_t)(__stop_quoit_verb - __start_quoit_verb);
-
-    assert(n <= MAX_VERBS);
-    memcpy(verbs, __start_quoit_verb, n * sizeof(verbs[0]));
-    qsort(verbs, n, sizeof(verbs[0]), compare_verbs);
-    return cli_main(verbs, build_info.version, argc, argv);
+    return cli_main(verbs_all(), build_info.version, argc, argv);
 }

@@ -274,7 +274,8 @@ static void cli_print_verbs(const struct cli_verb *const *verbs, FILE *out)
 {
     fprintf(out, "Usage: quoit VERB [options]\n\nVerbs:\n");
     for (; *verbs != NULL; verbs++)
-        fprintf(out, "  %-12s %s\n", (*verbs)->name, (*verbs)->summary);
+        if (!(*verbs)->hidden)
+            fprintf(out, "  %-12s %s\n", (*verbs)->name, (*verbs)->summary);
     fprintf(out, "\n'quoit VERB --help' or 'quoit help VERB' explains one.\n"
                  "'quoit --version' prints the version.\n");
 }

@@ -1,7 +1,7 @@
 /* Command lines: getopt_long over option tables, --help made from them, usage errors exit 2.
  *
  * A verb is a row of the program's table; `quoit VERB --help` prints its usage. Man pages and shell
- * completion are written from the same rows. */
+ * completion are written from the same rows (core/cli_docs.h). */
 #ifndef QUOIT_CORE_CLI_H
 #define QUOIT_CORE_CLI_H
 
@@ -26,6 +26,7 @@ struct cli_verb {
     const char *details; /* paragraphs below the options; may be NULL */
     const struct option_def *options;
     int (*run)(int argc, char **argv); /* argv[0] is the verb; returns an enum cli_exit */
+    bool hidden;                       /* for the build: not listed, no man page */
 };
 
 /* Fills `into` with the table's defaults, then with the command line. --help prints and exits 0; an

@@ -39,12 +39,12 @@ static void check_libraries(const struct check *check, const struct doctor_wants
     unsigned xxhash = XXH_versionNumber();
     (void)wants;
     check_add(report, check, DOCTOR_OK, NULL,
-              "libev %d.%d, libcurl %s, cJSON %s, llhttp %d.%d.%d, xxHash %u.%u.%u, %.20s, "
+              "libev %d.%d, libcurl %s, cJSON %s, llhttp %d.%d.%d, xxHash %u.%u.%u, OpenSSL %s, "
               "glibc %s",
               ev_version_major(), ev_version_minor(), curl_version_info(CURLVERSION_NOW)->version,
               cJSON_Version(), LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH,
-              xxhash / 10000, xxhash / 100 % 100, xxhash % 100, OpenSSL_version(OPENSSL_VERSION),
-              gnu_get_libc_version());
+              xxhash / 10000, xxhash / 100 % 100, xxhash % 100,
+              OpenSSL_version(OPENSSL_VERSION_STRING), gnu_get_libc_version());
 }
 
 const struct check build_checks[] = {

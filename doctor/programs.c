@@ -82,6 +82,19 @@ static int start(const char *path, const char *const *argv, int out_fd, pid_t *r
     return -rc;
 }
 
+/* The first line that is not empty, less the words about who wrote it and where it lives. */
+static void keep_first_line(char *text)
+{
+    static const char *const endings[] = {"\r", "\n", " Copyright", " - http"};
+    size_t n_blank = strspn(text, " \r\n");
+    memmove(text, text + n_blank, strlen(text + n_blank) + 1);
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        char *end = strstr(text, endings[i]);
+        if (end)
+            *end = '\0';
+    }
+}
+
 int check_ask_program(const char *const *argv, char *text, size_t bytes)
 {
     char path[PATH_MAX];
@@ -106,7 +119,7 @@ int check_ask_program(const char *const *argv, char *text, size_t bytes)
             rc = WIFEXITED(status) ? WEXITSTATUS(status) : -ECHILD;
     }
     close(pipe_fds[0]);
-    text[strcspn(text, "\r\n")] = '\0';
+    keep_first_line(text);
     return rc;
 }
 
@@ -117,7 +130,7 @@ int check_ask_program(const char *const *argv, char *text, size_t bytes)
 struct program {
     const char *name;            /* as in the table of checks */
     const char *argv[MAX_WORDS]; /* tells the version */
-    bool any_status;             /* its exit status says nothing */
+    bool any_status;             /* its exit status means nothing */
     const char *advice;
 };
 
@@ -160,11 +173,12 @@ static void check_version(const struct check *check, const struct doctor_wants *
     if (good && line[0])
         check_add(report, check, DOCTOR_OK, NULL, "%s", line);
     else
-        check_add(report, check, DOCTOR_NOTE, program->advice, "%s (optional)",
+        check_add(report, check, DOCTOR_NOTE, program->advice, "%s; optional: %s",
                   rc == -ENOENT      ? "not installed"
                   : rc == -ETIMEDOUT ? "does not answer within 3 s"
                   : line[0]          ? line
-                                     : "does not answer");
+                                     : "does not answer",
+                  check->why);
 }
 
 /* The required one, without starting it. */
