@@ -148,13 +148,26 @@ static void on_saved(struct control *control, uint64_t version, int code)
     operation_check(control);
 }
 
+/* A start that failed stops what it has started, and no server of an earlier life: these serve on,
+ * and the state file goes on naming them. */
+static void stop_members(struct control *control, uint64_t grace_ns)
+{
+    for (struct member *member = control->members; member; member = member->next) {
+        if (control->exit_code != 0 && member->adopted) {
+            member_spare(member);
+            control->keeps_state = true;
+        } else {
+            member_stop(member, grace_ns);
+        }
+    }
+}
+
 /* The workers have gone: the servers they used can be stopped. */
 static void on_worker_stopped(struct control *control)
 {
     if (++control->n_workers_stopped < control->n_workers)
         return;
-    for (struct member *member = control->members; member; member = member->next)
-        member_stop(member, STOP_GRACE_NS);
+    stop_members(control, STOP_GRACE_NS);
     member_reap_all(control, UINT64_MAX);
 }
 
@@ -223,9 +236,10 @@ int control_go_live(struct control *control, struct err *err)
 void control_stop(struct control *control, bool kill, int code)
 {
     if (control->stopping) {
-        if (kill)
-            for (struct member *member = control->members; member; member = member->next)
-                member_stop(member, 0);
+        if (kill) {
+            stop_members(control, 0);
+            tell_workers(control, LETTER_STOP); /* the second one: they wait for no client */
+        }
         return;
     }
     control->stopping = true;
@@ -235,8 +249,7 @@ void control_stop(struct control *control, bool kill, int code)
     operation_refuse_all(control, "the load balancer is ending");
     tell_workers(control, LETTER_STOP);
     if (control->n_workers == 0) {
-        for (struct member *member = control->members; member; member = member->next)
-            member_stop(member, kill ? 0 : STOP_GRACE_NS);
+        stop_members(control, kill ? 0 : STOP_GRACE_NS);
         /* Never break the loop from within a caller that still looks at a member: at its next turn.
          */
         ev_feed_event(control->loop, &control->heal_timer, EV_TIMER);
@@ -357,7 +370,7 @@ static void done(struct control *control)
     bool all_gone = control->members == NULL;
     for (size_t i = 0; i < control->n_workers; i++)
         worker_join(control->workers[i]);
-    state_close(control->state_store, all_gone);
+    state_close(control->state_store, all_gone && !control->keeps_state);
     mailbox_close(&control->mailbox);
     spawner_close(control->spawner);
     member_free_all(control);

@@ -109,9 +109,10 @@ struct control {
     ev_tstamp last_heartbeat;
     double heal_backoff_s; /* the last pause before a replacement was tried again */
     ev_tstamp heal_not_before;
-    bool live;     /* every server of the start serves, and the workers run */
-    bool stopping; /* told to end */
-    int exit_code; /* what lb_run returns */
+    bool live;        /* every server of the start serves, and the workers run */
+    bool stopping;    /* told to end */
+    bool keeps_state; /* leaves servers behind that the state file names */
+    int exit_code;    /* what lb_run returns */
     struct err *err;
     struct control_metrics metrics;
 };
@@ -159,6 +160,8 @@ void member_drain(struct member *member);
 void member_drained(struct member *member);
 /* Lets go of one that never served, or of any at the end. */
 void member_stop(struct member *member, uint64_t grace_ns);
+/* Lets go of an adopted one and leaves it serving. */
+void member_spare(struct member *member);
 /* Frees those that have exited and that no worker knows any more. */
 void member_reap_all(struct control *control, uint64_t reached_version);
 void member_free_all(struct control *control);

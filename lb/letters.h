@@ -21,7 +21,7 @@ enum letter_type {
     /* control → worker */
     LETTER_ANSWER, /* struct admin_call, answered */
     LETTER_TAKE,   /* there is a new snapshot */
-    LETTER_STOP,   /* finish what is under way and end */
+    LETTER_STOP,   /* finish what is under way and end; the second: end */
 };
 
 /* Every letter begins so. */

@@ -254,6 +254,15 @@ void member_stop(struct member *member, uint64_t grace_ns)
         control->spawner->ops->stop(control->spawner, member->uid, grace_ns);
 }
 
+void member_spare(struct member *member)
+{
+    member->state = MEMBER_LEAVING;
+    member->operation = NULL;
+    member->exited = true; /* as far as this life of the LB is concerned */
+    httpc_free(member->probe);
+    member->probe = NULL;
+}
+
 /* A replacement that failed is not tried again at once, but after 0.1 s, 0.2 s … 5 s. */
 static void put_off_healing(struct control *control)
 {

@@ -433,8 +433,10 @@ static void on_stop_timer(struct ev_loop *loop, struct ev_timer *timer, int even
 
 static void stop(struct worker *worker)
 {
-    if (worker->stopping)
+    if (worker->stopping) { /* told twice */
+        worker->stop_at = 0;
         return;
+    }
     worker->stopping = true;
     worker->stop_at = ev_now(worker->loop) + STOP_AFTER_S;
     httpd_drain(worker->httpd);

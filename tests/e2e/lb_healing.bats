@@ -1,0 +1,305 @@
+#!/usr/bin/env bats
+# Servers that die, hang or cannot be started, while clients go on asking.
+
+setup() {
+    load helper
+    e2e_begin
+}
+
+teardown() {
+    e2e_end
+}
+
+# A stream of N requests over 8 connections in the background, which stops at nothing: sets `stream`.
+start_stream() { # N
+    curl -sS --no-progress-meter --noproxy "*" --parallel --parallel-max 8 --max-time 20 "http://$LB/home?[1-$1]" \
+        -o "$dir/page" -w '%{http_code} %header{x-quoit-server}\n' >"$dir/stream" 2>"$dir/stream.err" 3>&- &
+    stream=$!
+    within 5 [ -s "$dir/stream" ]
+}
+
+# It is still running, so that what happened so far happened to it; then its end: none failed.
+stream_is_whole() { # N
+    kill -0 "$stream" || {
+        echo "the stream ended too early to mean anything"
+        return 1
+    }
+    wait "$stream" || true
+    [ ! -s "$dir/stream.err" ] && [ "$(grep -c '^200 Server[0-9]*$' "$dir/stream")" -eq "$1" ] && return 0
+    cut -d ' ' -f 1 "$dir/stream" | sort | uniq -c
+    head -n 3 "$dir/stream.err"
+    return 1
+}
+
+# Milliseconds from the first event of one step of a server to the first of another's later one.
+between() { # STEP SERVER STEP
+    get /cluster | jq -e --arg from "$1" --arg server "$2" --arg to "$3" '.events
+        | (first(.[] | select(.step == $from and .server == $server)) | .monotonic_ns) as $begun
+        | (first(.[] | select(.step == $to and .monotonic_ns >= $begun)) | .monotonic_ns) as $done
+        | ($done - $begun) / 1e6 | floor'
+}
+
+# All of the cluster's own requests go through what is under test: ask the LB until it is healed.
+healed() { # N
+    within 5 serving "$1"
+}
+
+@test "a killed server is replaced by one with a new name, and no request of a stream fails" {
+    start_lb --placement ring --hash xxh64
+    start_stream 12000
+    local pid
+    pid=$(pid_of Server2)
+    kill -KILL "$pid"
+    within 2 eval '! names | grep -qx Server2'
+    healed 3
+    [ "$(names | head -n 2 | tr '\n' ' ')" = "Server1 Server3 " ]
+    [[ $(names | tail -n 1) =~ ^Server[1-9][0-9]{5}$ ]]
+    stream_is_whole 12000
+    # the one that came serves as well
+    grep -qx "200 $(names | tail -n 1)" "$dir/stream"
+    [ "$(n_marked server)" -eq 3 ]
+}
+
+@test "every server is killed once in turn under a stream, and no request fails" {
+    start_lb --placement ring --hash xxh64 --threads 2
+    start_stream 20000
+    local name
+    for name in Server1 Server2 Server3; do
+        kill -KILL "$(pid_of $name)"
+        within 2 eval "! names | grep -qx $name"
+        healed 3
+    done
+    stream_is_whole 20000
+    [ "$(names | grep -cE '^Server[1-9][0-9]{5}$')" -eq 3 ]
+}
+
+@test "a killed server is out of the placement at once and replaced soon after" {
+    start_lb
+    kill -KILL "$(pid_of Server1)"
+    within 2 eval '! names | grep -qx Server1'
+    healed 3
+    # far more than it takes, for a machine that is busy
+    [ "$(between detected Server1 out)" -lt 100 ]
+    [ "$(between detected Server1 serving)" -lt 1000 ]
+    get /cluster | jq -e '.events[] | select(.step == "detected") | .server == "Server1" and .detail == "killed by SIGKILL"'
+    ask GET /metrics
+    grep -qx 'quoit_lb_server_deaths_total 1' <<<"$body"
+}
+
+@test "a server that is told to end by somebody else is replaced too" {
+    start_lb
+    kill -TERM "$(pid_of Server3)"
+    within 2 eval '! names | grep -qx Server3'
+    healed 3
+}
+
+@test "a hung server is found by its heartbeats, killed and replaced; its requests go elsewhere" {
+    start_lb --placement ring --hash xxh64 --heartbeat-ms 50 --fall 3
+    start_stream 8000
+    local pid
+    pid=$(pid_of Server1)
+    kill -STOP "$pid"
+    # 3 heartbeats of 50 ms, and time for a busy machine
+    within 1 gone "$pid"
+    healed 3
+    run ! grep -qx Server1 <(names)
+    wait "$stream"
+    [ ! -s "$dir/stream.err" ]
+    [ "$(grep -c '^200 Server[0-9]*$' "$dir/stream")" -eq 8000 ]
+    get /cluster | jq -e 'first(.events[] | select(.step == "detected"))
+        | .server == "Server1" and .detail == "3 heartbeats of 50 ms missed"'
+}
+
+@test "a server that hangs for less than fall heartbeats stays" {
+    start_lb --heartbeat-ms 100 --fall 10
+    local pid
+    pid=$(pid_of Server1)
+    kill -STOP "$pid"
+    sleep 0.3
+    kill -CONT "$pid"
+    sleep 0.3
+    [ "$(pid_of Server1)" = "$pid" ]
+    run ! gone "$pid"
+    [ "$(get /metrics | sed -n 's/^quoit_lb_heartbeats_missed_total //p')" -ge 1 ]
+    # misses are counted in a row: none is left over
+    sleep 0.5
+    [ "$(names | tr '\n' ' ')" = "Server1 Server2 Server3 " ]
+}
+
+@test "an LB that was stopped itself does not take its servers for dead" {
+    start_lb --heartbeat-ms 20 --fall 2
+    local before
+    before=$(cluster pid)
+    kill -STOP "$LB_PID"
+    sleep 0.5
+    kill -CONT "$LB_PID"
+    sleep 0.2
+    [ "$(cluster pid)" = "$before" ]
+    [ "$(names | tr '\n' ' ')" = "Server1 Server2 Server3 " ]
+}
+
+@test "all servers killed at once: new ones, and requests are answered again" {
+    start_lb --servers 4
+    local before
+    before=$(marked server)
+    kill -KILL $before
+    within 2 eval '! names | grep -qE "^Server[1-4]$"'
+    healed 4
+    ask GET /home
+    [ "$code" = 200 ]
+    ask GET /healthz
+    [ "$code" = 200 ]
+    [ "$(n_marked server)" -eq 4 ]
+    [ "$(names | grep -cE '^Server[1-9][0-9]{5}$')" -eq 4 ]
+}
+
+@test "a replacement that dies is replaced as well" {
+    start_lb --servers 2
+    local i
+    for i in 1 2 3 4; do
+        kill -KILL "$(cluster pid | tail -n 1)"
+        within 2 eval '[ "$(get /metrics | sed -n "s/^quoit_lb_server_deaths_total //p")" -eq '$i' ]'
+        healed 2
+    done
+}
+
+@test "N after an add is what is kept alive, and after an rm too" {
+    start_lb --servers 1
+    ask POST /add -d '{"n":2,"hostnames":["a","b"]}'
+    kill -KILL "$(pid_of a)" "$(pid_of b)"
+    within 2 eval '! names | grep -qxE "a|b"'
+    healed 3
+    ask DELETE /rm -d '{"n":2,"hostnames":["Server1"]}'
+    serving 1
+    kill -KILL "$(cluster pid)"
+    within 2 eval '[ "$(get /metrics | sed -n "s/^quoit_lb_server_deaths_total //p")" -eq 3 ]'
+    healed 1
+    within 3 eval '[ "$(n_marked server)" -eq 1 ]'
+}
+
+@test "add and rm under a stream fail no request" {
+    start_lb --placement ring --hash xxh64
+    start_stream 15000
+    local i
+    for i in 1 2 3; do
+        ask POST /add -d "{\"n\":2,\"hostnames\":[\"S9$i\"]}"
+        [ "$code" = 200 ]
+        ask DELETE /rm -d "{\"n\":2,\"hostnames\":[\"S9$i\"]}"
+        [ "$code" = 200 ]
+    done
+    kill -0 "$stream"
+    wait "$stream"
+    [ ! -s "$dir/stream.err" ]
+    [ "$(grep -c '^200 S' "$dir/stream")" -eq 15000 ]
+}
+
+@test "a hung server can be removed" {
+    start_lb --heartbeat-ms 10s
+    local pid
+    pid=$(pid_of Server2)
+    kill -STOP "$pid"
+    ask DELETE /rm -d '{"n":1,"hostnames":["Server2"]}'
+    answered 200 '{"message":{"N":2,"replicas":["Server1","Server3"]},"status":"successful"}'
+    within 4 gone "$pid"
+}
+
+# The program run from a file of its own, which can be taken away.
+start_removable_lb() { # OPTION…
+    cp "$QUOIT" "$dir/quoit"
+    PROGRAM=$dir/quoit start_lb "$@"
+}
+
+failed_starts() {
+    grep -c 'cannot start a replacement' "$dir/lb.log" || true
+}
+
+@test "without its program the LB goes on with who is left, tries less and less often, and heals at last" {
+    start_removable_lb
+    mv "$dir/quoit" "$dir/quoit.away"
+    kill -KILL "$(pid_of Server2)"
+    within 2 eval '[ "$(n_servers)" -eq 2 ]'
+    # after 0, 100, 300, 700 ms
+    sleep 0.6
+    local tries
+    tries=$(failed_starts)
+    [ "$tries" -ge 2 ] && [ "$tries" -le 4 ]
+    ask GET /healthz
+    answered 200 '{"message":"2 of 3 servers serve","status":"successful"}'
+    ask GET /rep
+    answered 200 '{"message":{"N":2,"replicas":["Server1","Server3"]},"status":"successful"}'
+    local i
+    for i in {1..10}; do
+        ask GET /home
+        [ "$code" = 200 ]
+    done
+    mv "$dir/quoit.away" "$dir/quoit"
+    healed 3
+}
+
+@test "without its program an add is refused with 503 and changes nothing" {
+    start_removable_lb
+    local before
+    before=$(get /rep; marked | sort)
+    mv "$dir/quoit" "$dir/quoit.away"
+    ask POST /add -d '{"n":2,"hostnames":["a"]}'
+    refused_with 503 "No such file or directory"
+    [[ $body == *"nothing was changed"* ]]
+    chmod -x "$dir/quoit.away"
+    mv "$dir/quoit.away" "$dir/quoit"
+    ask POST /add -d '{"n":2,"hostnames":["a"]}'
+    refused_with 503 "Permission denied"
+    [ "$(get /rep; marked | sort)" = "$before" ]
+    serving 3
+    # the names are free again
+    chmod +x "$dir/quoit"
+    ask POST /add -d '{"n":2,"hostnames":["a","b"]}'
+    answered 200 '{"message":{"N":5,"replicas":["Server1","Server2","Server3","a","b"]},"status":"successful"}'
+}
+
+@test "an add of which one server fails lets go of the others" {
+    start_removable_lb --servers 1
+    cp "$dir/quoit" "$dir/real"
+    rm "$dir/quoit"
+    printf '#!/bin/sh\ncase "$*" in *"--name bad"*) exit 3 ;; esac\nexec "%s" "$@"\n' "$dir/real" >"$dir/quoit"
+    chmod +x "$dir/quoit"
+    ask POST /add -d '{"n":4,"hostnames":["a","bad","c"]}'
+    refused_with 503 "bad ended before it listened: exit status 3"
+    [[ $body == *"nothing was changed"* ]]
+    ask GET /rep
+    answered 200 '{"message":{"N":1,"replicas":["Server1"]},"status":"successful"}'
+    serving 1
+    within 3 eval '[ "$(n_marked server)" -eq 1 ]'
+    # the same without the bad one
+    ask POST /add -d '{"n":2,"hostnames":["a","c"]}'
+    answered 200 '{"message":{"N":3,"replicas":["Server1","a","c"]},"status":"successful"}'
+}
+
+@test "with no server and none to be had: 503 for paths and healthz, 200 for rep" {
+    start_removable_lb --servers 2
+    mv "$dir/quoit" "$dir/quoit.away"
+    kill -KILL $(marked server)
+    within 2 eval '[ "$(n_servers)" -eq 0 ]'
+    ask GET /home
+    refused_with 503 "no server"
+    ask GET /healthz
+    refused_with 503 "none of 2 servers serves"
+    ask GET /rep
+    answered 200 '{"message":{"N":0,"replicas":[]},"status":"successful"}'
+    mv "$dir/quoit.away" "$dir/quoit"
+    healed 2
+    ask GET /home
+    [ "$code" = 200 ]
+}
+
+@test "an rm while a replacement cannot be had takes the missing one off N" {
+    start_removable_lb --servers 3
+    mv "$dir/quoit" "$dir/quoit.away"
+    kill -KILL "$(pid_of Server3)"
+    within 2 eval '[ "$(n_servers)" -eq 2 ]'
+    ask DELETE /rm -d '{"n":1,"hostnames":["Server1"]}'
+    answered 200 '{"message":{"N":1,"replicas":["Server2"]},"status":"successful"}'
+    mv "$dir/quoit.away" "$dir/quoit"
+    healed 2
+    sleep 0.3
+    serving 2
+}
