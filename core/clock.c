@@ -34,6 +34,11 @@ uint64_t clock_cpu_ns(void)
     return clock_read(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+uint64_t clock_thread_cpu_ns(void)
+{
+    return clock_read(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int clock_cpu_of_pid_ns(long pid, uint64_t *ret_ns)
 {
     char path[64], text[1024];

@@ -15,6 +15,8 @@ uint64_t clock_now_ns(void);
 uint64_t clock_wall_ns(void);
 /* User + system CPU time of this process so far, all threads. */
 uint64_t clock_cpu_ns(void);
+/* Of the calling thread alone. */
+uint64_t clock_thread_cpu_ns(void);
 /* The same of another process (from /proc/PID/stat, 10 ms steps). 0, or -ESRCH. */
 int clock_cpu_of_pid_ns(long pid, uint64_t *ret_ns);
 

@@ -248,6 +248,7 @@ static const char *option_describe(const struct option_def *def, char *text, siz
         [OPTION_CHOICE] = "one of",
         [OPTION_DURATION] = "a duration such as 250ms or 30s",
         [OPTION_BYTES] = "a size such as 64k or 16M",
+        [OPTION_LIST] = "a text, at most 32 times",
     };
     char low[32], high[32];
     int n = snprintf(text, bytes, "%s", kinds[def->type]);
@@ -272,6 +273,7 @@ static const char *option_describe(const struct option_def *def, char *text, siz
         break;
     case OPTION_FLAG:
     case OPTION_STRING:
+    case OPTION_LIST:
         break;
     }
     return text - n;
@@ -294,6 +296,7 @@ static int option_parse(const struct option_def *def, const char *text, union op
     case OPTION_FLAG:
         return option_parse_flag(text, &value->flag);
     case OPTION_STRING:
+    case OPTION_LIST:
         value->string = text;
         return 0;
     case OPTION_CHOICE:
@@ -319,6 +322,21 @@ static int option_parse(const struct option_def *def, const char *text, union op
     return result;
 }
 
+static void option_append(struct option_list *list, const char *text)
+{
+    if (text == NULL)
+        list->n = 0;
+    else
+        list->texts[list->n++] = text;
+}
+
+static bool option_is_full(const struct option_def *def, const void *into)
+{
+    const struct option_list *list = (const void *)((const char *)into + def->offset);
+
+    return def->type == OPTION_LIST && list->n == OPTION_LIST_MAX;
+}
+
 static void option_store(const struct option_def *def, void *into, const union option_value *value)
 {
     char *field = (char *)into + def->offset;
@@ -329,6 +347,9 @@ static void option_store(const struct option_def *def, void *into, const union o
         break;
     case OPTION_STRING:
         memcpy(field, &value->string, sizeof(value->string));
+        break;
+    case OPTION_LIST:
+        option_append((struct option_list *)(void *)field, value->string);
         break;
     case OPTION_CHOICE:
         memcpy(field, &value->choice, sizeof(value->choice));
@@ -373,7 +394,7 @@ int option_set(const struct option_def *def, void *into, const char *text, struc
     int result;
 
     memset(&value, 0, sizeof(value));
-    result = option_parse(def, text, &value);
+    result = option_is_full(def, into) ? -ERANGE : option_parse(def, text, &value);
     if (result == 0) {
         option_store(def, into, &value);
         return 0;
@@ -395,7 +416,7 @@ void option_set_defaults(const struct option_def *table, void *into)
     for (const struct option_def *def = table; def != NULL && def->name != NULL; def++) {
         if (def->fallback == NULL) {
             /* A null pointer need not be all zero bits, as far as C is concerned. */
-            if (def->type == OPTION_STRING)
+            if (def->type == OPTION_STRING || def->type == OPTION_LIST)
                 zero.string = NULL;
             else
                 memset(&zero, 0, sizeof(zero));

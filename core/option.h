@@ -23,6 +23,15 @@ enum option_type {
     OPTION_DURATION, /* uint64_t ns in [min, max] ns: "250ms", "30s", "5m", "10us"; a bare number is
                         taken in the option's `unit` */
     OPTION_BYTES,    /* uint64_t in [min, max]: "64k", "16M", "1G" (powers of 1024), or a number */
+    OPTION_LIST,     /* struct option_list: each use adds a text; empty when absent */
+};
+
+#define OPTION_LIST_MAX 32u
+
+/* What an option that may be given again was given. One more than the maximum is an error. */
+struct option_list {
+    const char *texts[OPTION_LIST_MAX]; /* borrowed */
+    size_t n;
 };
 
 struct option_def {

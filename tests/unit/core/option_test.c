@@ -23,6 +23,7 @@ struct values {
     uint64_t timeout_ns;
     uint64_t wait_ns;
     uint64_t size;
+    struct option_list headers;
 };
 
 #define AT(field) offsetof(struct values, field)
@@ -53,6 +54,7 @@ static const struct option_def table[] = {
      .unit = "ms"},
     {.name = "wait", .type = OPTION_DURATION, .offset = AT(wait_ns)},
     {.name = "size", .type = OPTION_BYTES, .offset = AT(size), .min = 1024, .max = 1 << 30},
+    {.name = "header", .type = OPTION_LIST, .offset = AT(headers)},
     {0},
 };
 
@@ -355,6 +357,27 @@ static void option_suggest_finds_what_was_meant(void **state)
                                names, 5));
 }
 
+static void option_list_gathers_each_use_up_to_its_maximum(void **state)
+{
+    static const char *const text = "X: 1";
+    struct values values;
+    struct err err;
+
+    (void)state;
+    memset(&values, 0xff, sizeof(values));
+    option_set_defaults(table, &values);
+    assert_int_equal(values.headers.n, 0);
+    for (size_t i = 0; i < OPTION_LIST_MAX; i++) {
+        assert_int_equal(option_set(row("header"), &values, text, &err), 0);
+        assert_int_equal(values.headers.n, i + 1);
+        assert_ptr_equal(values.headers.texts[i], text);
+    }
+    assert_int_equal(option_set(row("header"), &values, text, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "at most 32"));
+    assert_int_equal(values.headers.n, OPTION_LIST_MAX);
+    assert_int_equal(values.size, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +394,7 @@ int main(void)
         cmocka_unit_test(option_duration_takes_a_bare_number_only_in_its_unit),
         cmocka_unit_test(option_duration_refuses_everything_else),
         cmocka_unit_test(option_bytes_takes_powers_of_1024),
+        cmocka_unit_test(option_list_gathers_each_use_up_to_its_maximum),
         cmocka_unit_test(option_find_wants_the_whole_name),
         cmocka_unit_test(option_suggest_finds_what_was_meant),
     };
