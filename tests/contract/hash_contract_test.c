@@ -52,6 +52,7 @@ static void registry_holds_the_hashes_of_the_foundation(void **state)
     assert_non_null(family_find(&hash_family, "quadratic"));
     assert_non_null(family_find(&hash_family, "splitmix64"));
     assert_non_null(family_find(&hash_family, "xxh64"));
+    assert_non_null(family_find(&hash_family, "md5"));
     assert_null(family_find(&hash_family, "template"));
 }
 
