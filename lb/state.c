@@ -112,10 +112,15 @@ static int read_tree(const cJSON *root, struct arena *arena, struct state *ret_s
     ret_state->servers = arena_zalloc(arena, (size_t)n + 1, sizeof(*ret_state->servers));
     ret_state->n_servers = 0;
     const cJSON *object;
+    uint64_t last_uid = 0;
     cJSON_ArrayForEach (object, servers) {
-        rc = read_server(object, arena, &ret_state->servers[ret_state->n_servers], err);
+        struct state_server *server = &ret_state->servers[ret_state->n_servers];
+        rc = read_server(object, arena, server, err);
         if (rc != 0)
             return rc;
+        if (server->uid <= last_uid || server->uid >= ret_state->next_uid)
+            return err_set(err, -EINVAL, "the uids do not ascend from 1 to below \"next_uid\"");
+        last_uid = server->uid;
         ret_state->n_servers++;
     }
     return 0;
