@@ -415,6 +415,14 @@ static int check_request(struct http_parser *parser)
     return read_target(parser);
 }
 
+static int refuse_long_head(struct http_parser *parser)
+{
+    return refuse(parser, 431,
+                  parser->max_head_bytes == HTTP_MAX_HEAD_BYTES
+                      ? "the head is longer than 16 KiB"
+                      : "the head is longer than is taken here");
+}
+
 /* llhttp says the head ended at the byte its callback stands on; it does not say where that is, so
  * the end is found here: the first empty line. */
 static size_t find_head_end(const struct http_parser *parser, size_t available)
@@ -439,8 +447,8 @@ static int on_headers_complete(llhttp_t *llhttp)
     parser->head_bytes = find_head_end(parser, parser->fed);
     if (parser->head_bytes == 0)
         return refuse(parser, 400, "the head ends in something else than two line ends");
-    if (parser->head_bytes > HTTP_MAX_HEAD_BYTES)
-        return refuse(parser, 431, "the head is longer than 16 KiB");
+    if (parser->head_bytes > parser->max_head_bytes)
+        return refuse_long_head(parser);
     if (llhttp_get_http_major(llhttp) != 1)
         return refuse(parser, 505, "only HTTP/1.0 and HTTP/1.1 are served here");
     message->minor = llhttp_get_http_minor(llhttp);
@@ -496,8 +504,8 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
         parser->framing_at += len;
         parser->framing_bytes = 0;
         parser->last_framing = 0;
-        char *to = (char *)parser->base + parser->head_bytes + parser->body_bytes;
-        memmove(to, at, len);
+        if (!parser->discard_body)
+            memmove((char *)parser->base + parser->head_bytes + parser->body_bytes, at, len);
     }
     parser->body_bytes += len;
     return 0;
@@ -543,6 +551,8 @@ void http_parser_init(struct http_parser *parser, enum http_parser_type type, si
                 settings());
     parser->llhttp.data = parser;
     parser->max_body_bytes = max_body_bytes;
+    parser->max_head_bytes = HTTP_MAX_HEAD_BYTES;
+    parser->discard_body = false;
     parser->base = NULL;
 }
 
@@ -561,7 +571,8 @@ static enum http_feed finish_message(struct http_parser *parser)
         message->flags |= keep_alive;
     }
     message->head = (struct http_view){parser->base, parser->head_bytes};
-    message->body = (struct http_view){parser->base + parser->head_bytes, parser->body_bytes};
+    message->body = (struct http_view){parser->base + parser->head_bytes,
+                                       parser->discard_body ? 0 : parser->body_bytes};
     return HTTP_FEED_MESSAGE;
 }
 
@@ -613,17 +624,19 @@ enum http_feed http_parser_feed(struct http_parser *parser, struct buf *in)
     if (code != HPE_OK)
         return fail(parser, code);
     if (!parser->head_done) {
-        if (available <= HTTP_MAX_HEAD_BYTES)
+        if (available <= parser->max_head_bytes)
             return HTTP_FEED_MORE;
-        refuse(parser, 431, "the head is longer than 16 KiB");
+        refuse_long_head(parser);
         return HTTP_FEED_REFUSED;
     }
-    if (parser->message.flags & HTTP_CHUNKED) {
-        /* What was framing is done with: the joined body ends the buffer, the next bytes follow it.
-         */
-        if (check_framing(parser, parser->fed) != 0)
-            return HTTP_FEED_REFUSED;
-        parser->fed = parser->framing_at = parser->head_bytes + parser->body_bytes;
+    bool chunked = parser->message.flags & HTTP_CHUNKED;
+    if (chunked && check_framing(parser, parser->fed) != 0)
+        return HTTP_FEED_REFUSED;
+    if (chunked || parser->discard_body) {
+        /* What was framing is done with: the joined body, or the head where no body is kept, ends
+         * the buffer, and the next bytes follow it. */
+        parser->fed = parser->head_bytes + (parser->discard_body ? 0 : parser->body_bytes);
+        parser->framing_at = parser->fed;
         in->end = in->start + parser->fed;
     }
     return HTTP_FEED_MORE;

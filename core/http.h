@@ -51,7 +51,7 @@ struct http_message {
     struct http_view query;  /* requests: what follows '?', may be empty */
     struct http_view head;   /* start line to the empty line, both included */
     struct http_view start_line; /* without its CR LF */
-    struct http_view body;       /* decoded */
+    struct http_view body;       /* decoded; empty with discard_body */
     size_t n_headers;
     struct http_header headers[HTTP_MAX_HEADERS];
 };
@@ -69,8 +69,11 @@ struct http_parser {
     llhttp_t llhttp;
     size_t fed;        /* bytes of the buffer llhttp has seen, from buf_head on */
     size_t head_bytes; /* 0 until the head is whole */
-    size_t body_bytes; /* decoded so far, standing right behind the head */
+    size_t body_bytes; /* decoded so far; it stands right behind the head */
     size_t max_body_bytes;
+    size_t max_head_bytes; /* HTTP_MAX_HEAD_BYTES unless the caller sets another after init */
+    bool discard_body;     /* set by the caller after init: the body is counted in body_bytes and
+                              dropped as it comes, so that one of any length fits a small buffer */
     const char *base;      /* buf_head() during a feed */
     const char *head_base; /* what base was when the views of the head were made */
     bool no_body;          /* response to HEAD: set by the caller before the head is fed */
