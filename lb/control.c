@@ -386,6 +386,7 @@ static void done(struct control *control)
 
 int lb_run(const struct lb_config *config, struct err *err)
 {
+    signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more ends no service */
     net_raise_fd_limit();
     struct control *control = mem_zalloc(1, sizeof(*control));
     struct publisher *publisher =

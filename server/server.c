@@ -180,6 +180,7 @@ static void make_home_body(struct server *server)
 
 int server_run(const struct server_config *config, struct err *err)
 {
+    signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more ends no service */
     net_raise_fd_limit();
     struct addr bound;
     int fd = net_listen(&config->listen, false, &bound, err);
