@@ -238,6 +238,21 @@ size_t child_kill_leftovers(const struct child *child)
     return n;
 }
 
+bool child_has_descendant(const struct child *child, pid_t pid)
+{
+    uint64_t start_ticks;
+    /* A chain of parents is short; should it change underfoot, it must still end. */
+    for (int i = 0; i < 32 && pid > 1 && child->pid; i++) {
+        pid_t parent = 0;
+        if (!process_look(pid, &parent, &start_ticks))
+            return false;
+        if (parent == child->pid)
+            return true;
+        pid = parent;
+    }
+    return false;
+}
+
 bool child_stop(struct child *child, uint64_t grace_ns)
 {
     bool in_order = true;

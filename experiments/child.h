@@ -46,6 +46,8 @@ bool child_stop(struct child *child, uint64_t grace_ns);
 /* Kills and reaps those that came to the runner since this child started: what it left behind.
  * Call it when no later child runs. Returns how many there were. */
 size_t child_kill_leftovers(const struct child *child);
+/* The process is one that the child started, or one of theirs. */
+bool child_has_descendant(const struct child *child, pid_t pid);
 /* Frees the path; the child must have ended or never have started. */
 void child_done(struct child *child);
 
