@@ -48,6 +48,10 @@ n_marked() {
     marked "$@" | wc -l
 }
 
+signal_all() { # SIGNAL [VERB]
+    marked "${2:-}" | xargs -r kill -s "$1"
+}
+
 # Tries a command every 10 ms until it succeeds.
 within() { # SECONDS COMMAND…
     local until=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) what=${*:2}

@@ -277,7 +277,7 @@ failed_starts() {
 @test "with no server and none to be had: 503 for paths and healthz, 200 for rep" {
     start_removable_lb --servers 2
     mv "$dir/quoit" "$dir/quoit.away"
-    kill -KILL $(marked server)
+    signal_all KILL server
     within 2 eval '[ "$(n_servers)" -eq 0 ]'
     ask GET /home
     refused_with 503 "no server"

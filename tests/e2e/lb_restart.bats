@@ -79,7 +79,7 @@ lb_ends() { # CODE WORDS OPTION…
 
 @test "a second SIGTERM kills servers that do not end" {
     start_lb --heartbeat-ms 10s
-    kill -STOP $(marked server)
+    signal_all STOP server
     kill -TERM "$LB_PID"
     within 1 grep -q 'told to end' "$dir/lb.log"
     sleep 0.1
@@ -336,7 +336,7 @@ lb_ends() { # CODE WORDS OPTION…
 @test "a state file that cannot be understood is named, left as it is, and nothing is started" {
     start_lb --state "$dir/state"
     kill_lb
-    kill -KILL $(marked server)
+    signal_all KILL server
     within 2 eval '[ "$(n_marked)" -eq 0 ]'
     local file=$dir/state/cluster.json good text
     good=$(<"$file")
