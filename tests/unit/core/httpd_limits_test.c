@@ -292,22 +292,23 @@ static void httpd_cuts_clients_that_take_no_answer(void **state)
     struct bed_client *client;
 
     (void)state;
-    bed = bed_new(&(struct httpd_limits){.write_timeout_ns = 150 * MS});
+    bed = bed_new(&(struct httpd_limits){.write_timeout_ns = 300 * MS});
     client = bed_connect(bed, 4096);
     client->deaf = true;
     bed_say(bed, client, GET("/big/20000000"));
     bed_wait(bed, httpd_n_connections(bed->httpd) == 1);
     bed_wait(bed, httpd_n_connections(bed->httpd) == 0);
     assert_int_equal(httpd_counters(bed->httpd)->timeouts, 1);
-    /* One that takes a little now and then is left in peace: 400 ms, in steps below the limit. */
+    /* One that takes a little now and then is left in peace: 600 ms, in steps below the limit. */
     client = bed_connect(bed, 4096);
     client->deaf = true;
     bed_say(bed, client, GET("/big/20000000"));
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 12; i++) {
         bed_run_for(bed, 0.05);
         char *room = buf_reserve(&client->got, 1 << 20);
         ssize_t n = recv(client->fd, room, 1 << 20, MSG_DONTWAIT);
-        assert_true(n > 0);
+        /* Nothing at one look or another on a busy machine; an end would be the failure. */
+        assert_true(n > 0 || (n < 0 && errno == EAGAIN));
     }
     assert_int_equal(httpd_n_connections(bed->httpd), 1);
 }
