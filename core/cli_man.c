@@ -47,10 +47,10 @@ static void man_argument(const char *text, FILE *out)
 {
     fputs(" \"", out);
     for (; *text; text++) {
-        if (*text == '"')
-            fputs("\"\"", out);
+        if (*text == '\\')
+            fputs("\\e", out);
         else
-            man_text((const char[]){*text, '\0'}, out);
+            fputs(*text == '"' ? "\"\"" : (const char[]){*text, '\0'}, out);
     }
     fputc('"', out);
 }

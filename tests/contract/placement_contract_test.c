@@ -347,6 +347,15 @@ static void count_space(const struct placement *placement, double *shares)
         shares[placement_lookup(placement, k * UINT64_C(0x9e3779b97f4a7c15))] += 1.0 / N;
 }
 
+/* The same for those that have a circle: how much of it each member owns. */
+static void count_circle(const struct placement *placement, double *shares)
+{
+    enum { N = 1 << 18 };
+    memset(shares, 0, placement->n_members * sizeof(*shares));
+    for (uint32_t i = 0; i < N; i++)
+        shares[placement->ops->owner_at(placement, (i + 0.5) / N)] += 1.0 / N;
+}
+
 static void check_shares(const struct placement_fixture *fixture)
 {
     if (!ops_of(fixture)->shares)
@@ -368,11 +377,15 @@ static void check_shares(const struct placement_fixture *fixture)
             sum += shares[i];
         }
         CLAIM(fabs(sum - 1.0) < 1e-9);
+        if (placement->ops->owner_at)
+            count_circle(placement, counted);
+        for (size_t i = 0; placement->ops->owner_at && i < sizes[s]; i++)
+            CLAIM(fabs(shares[i] - counted[i]) < 0.001);
         placement_free(placement);
     }
 }
 
-static void shares_sum_to_one_and_agree_with_counting(void **state)
+static void shares_sum_to_one_and_agree_with_counting_and_the_circle(void **state)
 {
     (void)state;
     each_pair(check_shares);
@@ -601,7 +614,7 @@ int main(void)
         cmocka_unit_test(thousands_of_members_are_placed_or_refused_with_the_reason),
         cmocka_unit_test(the_order_of_members_is_irrelevant_where_claimed),
         cmocka_unit_test(a_change_moves_only_the_changed_members_keys_where_claimed),
-        cmocka_unit_test(shares_sum_to_one_and_agree_with_counting),
+        cmocka_unit_test(shares_sum_to_one_and_agree_with_counting_and_the_circle),
         cmocka_unit_test(at_least_one_hash_mixes_and_the_polynomials_do_not),
         cmocka_unit_test(the_spread_of_shares_is_the_theorys),
         cmocka_unit_test(request_ids_fall_as_the_shares_say),
