@@ -17,8 +17,6 @@
 #define ANSWER_TIMEOUT_NS (3 * NS_PER_S)
 #define MAX_WORDS 8
 
-extern char **environ;
-
 /* ---- asking -----------------------------------------------------------------------------------
  */
 
