@@ -37,9 +37,10 @@ static char *make_body(uint64_t n, char **names, size_t n_names)
 static bool holds(const cJSON *list, const char *name)
 {
     const cJSON *item;
-    cJSON_ArrayForEach (item, list)
+    cJSON_ArrayForEach (item, list) {
         if (cJSON_IsString(item) && strcmp(item->valuestring, name) == 0)
             return true;
+    }
     return false;
 }
 
@@ -48,9 +49,10 @@ static cJSON *missing_from(const cJSON *other, const cJSON *list)
 {
     cJSON *missing = cJSON_CreateArray();
     const cJSON *item;
-    cJSON_ArrayForEach (item, list)
+    cJSON_ArrayForEach (item, list) {
         if (cJSON_IsString(item) && !holds(other, item->valuestring))
             cJSON_AddItemToArray(missing, cJSON_CreateString(item->valuestring));
+    }
     return missing;
 }
 
@@ -82,8 +84,9 @@ static void print_names(const char *what, const cJSON *names)
     if (cJSON_GetArraySize(names) == 0)
         return;
     printf("%s", what);
-    cJSON_ArrayForEach (item, names)
+    cJSON_ArrayForEach (item, names) {
         printf(" %s", item->valuestring);
+    }
     printf("\n");
 }
 

@@ -78,8 +78,9 @@ static void read_lists(struct reading *reading, struct cluster *cluster)
         cluster->servers[cluster->n_servers] = read_server(reading, item);
         cluster->n_requests += cluster->servers[cluster->n_servers++].requests;
     }
-    cJSON_ArrayForEach (item, events)
+    cJSON_ArrayForEach (item, events) {
         cluster->events[cluster->n_events++] = read_event(reading, item);
+    }
 }
 
 static void find_births(struct cluster *cluster)

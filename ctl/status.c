@@ -23,8 +23,9 @@ static void print_json(const struct ctl *ctl, struct cluster *cluster)
     cJSON *server;
     size_t i = 0;
     cJSON_AddStringToObject(cluster->tree, "lb", ctl->caller.address);
-    cJSON_ArrayForEach (server, json_get(cluster->tree, "servers"))
+    cJSON_ArrayForEach (server, json_get(cluster->tree, "servers")) {
         json_add_double(server, "share", share_of(cluster, &cluster->servers[i++]));
+    }
     ctl_print_json(cluster->tree);
     cluster->tree = NULL;
 }
