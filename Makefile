@@ -128,7 +128,7 @@ DEPS := build
 ifneq ($(filter check check-% asan tsan coverage bench,$(GOALS)),)
 DEPS += run check
 endif
-ifneq ($(filter experiment-% report report-check,$(GOALS)),)
+ifneq ($(filter experiment-% experiments report report-check,$(GOALS)),)
 DEPS += run
 endif
 ifneq ($(filter bench-%,$(GOALS)),)
@@ -306,10 +306,14 @@ format: ## format every C file in place
 	@tools/lint --fix-format
 
 ##@ Measure and report
-.PHONY: report report-check docs
+.PHONY: experiments report report-check docs
 
 experiment-%: all ## run an experiment, e.g. experiment-A1: start, load, table, chart
 	@$(QUOIT) run $* $(RUN_ARGS)
+
+# Those of the assignment, in one process, which goes on after an invalid one and tells at the end.
+experiments: all ## run the assignment's experiments A1 … A4
+	@$(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) $(RUN_ARGS)
 
 report: all ## write the charts and tables of README.md and report/ from the committed results
 	@$(QUOIT) report

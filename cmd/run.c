@@ -9,6 +9,7 @@
 #include "experiments/child.h"
 #include "experiments/datadir.h"
 #include "experiments/runner.h"
+#include "experiments/suite.h"
 
 #define MAX_OVERRIDES 64
 #define MAX_NAMES 64
@@ -84,6 +85,8 @@ static const struct cli_verb run_definition = {
     .summary = "run experiments: cluster, load, repeats, figures, verdict",
     .usage = "[options] NAME…",
     .details =
+        "NAME is an experiment or a suite of them: A1 runs LB-A1, A4 its three parts.\n"
+        "\n"
         "Each sample is a fresh cluster of this machine's processes under load; samples are taken\n"
         "in random order. The table goes to stdout, progress to stderr, everything to\n"
         "results/NAME/UTC-COMMIT: manifest.json, result.json, samples.tsv, latency.hgrm, *.svg.\n"
@@ -134,15 +137,22 @@ static int worse(int a, int b)
     return EXIT_OK;
 }
 
-static int run_all(const struct runner_config *config, char **names, int n)
+static int run_all(const struct runner_config *config, char **given, int n_given)
 {
     struct err err;
+    char **names;
+    size_t n;
     int code = EXIT_OK;
+    if (suite_expand(config->experiments, given, (size_t)n_given, &names, &n, &err) < 0) {
+        fprintf(stderr, "quoit run: %s\n", err.message);
+        return EXIT_USAGE;
+    }
     if (interrupt_open(&err) < 0) {
         fprintf(stderr, "quoit run: %s\n", err.message);
+        suite_free_names(names, n);
         return EXIT_FAILED;
     }
-    for (int i = 0; i < n && !interrupt_came(); i++) {
+    for (size_t i = 0; i < n && !interrupt_came(); i++) {
         int status = runner_run(config, names[i], &err);
         if (i + 1 < n && status >= 0)
             printf("\n");
@@ -155,6 +165,7 @@ static int run_all(const struct runner_config *config, char **names, int n)
     if (interrupt_came())
         code = EXIT_INTERRUPTED;
     interrupt_close();
+    suite_free_names(names, n);
     return code;
 }
 

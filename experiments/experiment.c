@@ -272,6 +272,10 @@ static int override_apply(struct experiment *experiment, struct ini_entries *ent
         entry = &entries->at[entries->n++];
     }
     *entry = (struct ini_entry){.section = section->name, .key = def->name, .value = value};
+    /* Labels of the file do not name values of the command line. */
+    struct ini_entry *labels = ini_find(entries, section->name, "labels");
+    if (!strcmp(def->name, "values") && labels && labels->line)
+        *labels = entries->at[--entries->n];
     return 0;
 }
 

@@ -133,6 +133,8 @@ static void print_point_rows(const cJSON *result, struct buf *out)
     int n_point = 0;
     buf_append_str(out, "$points << QUOIT_END\npoint\tn_servers\trequests");
     print_metric_columns("peak", out);
+    print_metric_columns("least", out);
+    print_metric_columns("most", out);
     for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
         print_metric_columns(metric->name, out);
     buf_append_str(out, "\n");
@@ -142,6 +144,8 @@ static void print_point_rows(const cJSON *result, struct buf *out)
         buf_append_str(out, "\t");
         print_number(outcome_number(point, "requests"), out);
         print_metric_fields(json_get(point, "peak_to_mean"), out);
+        print_metric_fields(json_get(point, "least"), out);
+        print_metric_fields(json_get(point, "most"), out);
         for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
             print_metric_fields(json_get(json_get(point, "metrics"), metric->name), out);
         buf_append_str(out, "\n");
@@ -173,6 +177,8 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
     print_number_array(result, "n_servers", NULL, "n_servers", out);
     print_number_array(result, "peak_exact", "peak_to_mean", "exact", out);
     print_number_array(result, "peak_median", "peak_to_mean", "median", out);
+    print_number_array(result, "least_exact", "least", "exact", out);
+    print_number_array(result, "most_exact", "most", "exact", out);
     print_number_array(result, "fit_p", "fit", "p", out);
     print_server_rows(result, out);
     print_point_rows(result, out);

@@ -88,10 +88,22 @@ static cJSON *point_tree(const struct experiment *experiment, const struct summa
     json_add_uint64(tree, "requests", point->settings.load.requests);
     json_add_uint64(tree, "n_samples", point->n_samples);
     add_servers(tree, point);
-    cJSON *peak = cJSON_AddObjectToObject(tree, "peak_to_mean");
-    json_add_double(peak, "exact", point->exact_peak_to_mean);
+    const struct {
+        const char *name;
+        double exact;
+        const struct summary_number *measured;
+    } numbers[] = {
+        {"peak_to_mean", point->exact_peak_to_mean, &point->peak_to_mean},
+        {"least", point->exact_least, &point->least},
+        {"most", point->exact_most, &point->most},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        cJSON *number = cJSON_AddObjectToObject(tree, numbers[i].name);
+        json_add_double(number, "exact", numbers[i].exact);
+        if (point->n_samples)
+            add_number(number, numbers[i].measured);
+    }
     if (point->n_samples) {
-        add_number(peak, &point->peak_to_mean);
         add_fit(tree, point);
         add_metrics(tree, point);
     }

@@ -8,6 +8,7 @@
  *                 "servers":[{"name","share","expected","counts":[…],"median","low","high","min",
  *                             "max"}],
  *                 "peak_to_mean":{"exact","median","low","high","min","max"},
+ *                 "least":{the same}, "most":{the same},   counts of one server
  *                 "fit":{"chi_square","df","p","sample_p":[…]},
  *                 "metrics":{"rate":{"unit","median","low","high","min","max","values":[…]},…}}],
  *      "verdict":{"valid","reasons":[…],"warnings":[…]}}

@@ -44,8 +44,10 @@ struct summary_point {
     struct summary_server servers[EXPERIMENT_MAX_SERVERS];
     struct summary_number metrics[SAMPLE_N_METRICS]; /* as in sample_metrics[] */
     struct summary_number peak_to_mean;              /* of the counts of each sample */
+    struct summary_number least, most; /* counts of each sample's least and most loaded server */
     double exact_peak_to_mean;
-    double *sample_p; /* of each sample's counts against the exact shares */
+    double exact_least, exact_most; /* the smallest and the largest share × requests */
+    double *sample_p;               /* of each sample's counts against the exact shares */
     double
         chi_square; /* summed over the samples; infinite when a server without a share answered */
     unsigned df;

@@ -22,6 +22,7 @@
 #include "experiments/manifest.h"
 #include "experiments/outcome.h"
 #include "experiments/resultdir.h"
+#include "experiments/suite.h"
 #include "experiments/table.h"
 
 static const char *const themes[] = {"light", "dark"};
@@ -401,11 +402,23 @@ static void list_one(const char *name, void *context)
 {
     struct listing *listing = context;
     struct experiment experiment;
+    struct suite suite;
+    struct err *err = listing->status < 0 ? NULL : listing->err;
     char *path = mem_printf("%s/%s.ini", listing->dir, name);
-    int status =
-        experiment_read(path, NULL, 0, &experiment, listing->status < 0 ? NULL : listing->err);
+    int status = suite_read(path, &suite, err);
+    if (status > 0) {
+        fprintf(listing->out, "%-16s %s (", name, suite.title);
+        for (size_t i = 0; i < suite.n_runs; i++)
+            fprintf(listing->out, "%s%s", i ? ", " : "", suite.runs[i]);
+        fprintf(listing->out, ")\n");
+        suite_done(&suite);
+        free(path);
+        return;
+    }
+    if (status == 0)
+        status = experiment_read(path, NULL, 0, &experiment, err);
     if (status >= 0) {
-        fprintf(listing->out, "%-12s %s\n", name, experiment.about.title);
+        fprintf(listing->out, "%-16s %s\n", name, experiment.about.title);
         experiment_done(&experiment);
     } else if (listing->status >= 0) {
         listing->status = status;

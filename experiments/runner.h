@@ -29,7 +29,7 @@ struct runner_config {
  * EXIT_INTERRUPTED (core/cli.h), or a negative errno with the reason: -EINVAL for what the caller
  * wrote (no such experiment, a bad INI or override). interrupt_open() was called before. */
 int runner_run(const struct runner_config *config, const char *name, struct err *err);
-/* Prints name and title of every experiment. 0 or a negative errno. */
+/* Prints name and title of every experiment and suite. 0 or a negative errno. */
 int runner_list(const char *experiments, FILE *out, struct err *err);
 
 #endif

@@ -19,14 +19,38 @@ static struct summary_number number_of(const double *values, size_t n, uint64_t 
     };
 }
 
+static double least_of(const uint64_t *counts, size_t n)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < n; i++)
+        least = counts[i] < least ? counts[i] : least;
+    return (double)least;
+}
+
+static double most_of(const uint64_t *counts, size_t n)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = counts[i] > most ? counts[i] : most;
+    return (double)most;
+}
+
 static double peak_to_mean_of(const uint64_t *counts, size_t n)
 {
-    uint64_t sum = 0, peak = 0;
-    for (size_t i = 0; i < n; i++) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
         sum += counts[i];
-        peak = counts[i] > peak ? counts[i] : peak;
-    }
-    return sum ? (double)peak * (double)n / (double)sum : 0;
+    return sum ? most_of(counts, n) * (double)n / (double)sum : 0;
+}
+
+/* A number of each sample's counts. */
+static struct summary_number counts_number(const struct summary_point *point,
+                                           double (*of)(const uint64_t *counts, size_t n),
+                                           double *values, uint64_t seed)
+{
+    for (size_t i = 0; i < point->n_samples; i++)
+        values[i] = of(point->samples[i]->counts, point->n_servers);
+    return number_of(values, point->n_samples, seed);
 }
 
 /* χ² of every sample, and of all of them together: sums of independent χ² are χ² with the sum of
@@ -72,9 +96,9 @@ static void point_count(struct summary_point *point, double *values, uint64_t se
             values[i] = sample_metric_value(point->samples[i], &sample_metrics[m]);
         point->metrics[m] = number_of(values, n, seed);
     }
-    for (size_t i = 0; i < n; i++)
-        values[i] = peak_to_mean_of(point->samples[i]->counts, point->n_servers);
-    point->peak_to_mean = number_of(values, n, seed);
+    point->peak_to_mean = counts_number(point, peak_to_mean_of, values, seed);
+    point->least = counts_number(point, least_of, values, seed);
+    point->most = counts_number(point, most_of, values, seed);
 }
 
 static int point_make(const struct run *run, size_t index, struct summary_point *point,
@@ -86,11 +110,14 @@ static int point_make(const struct run *run, size_t index, struct summary_point 
     if (status < 0)
         return status;
     point->n_servers = point->settings.cluster.servers;
+    point->exact_least = INFINITY;
     for (size_t i = 0; i < point->n_servers; i++) {
         point->servers[i].share = shares[i];
         point->servers[i].expected = shares[i] * (double)point->settings.load.requests;
         point->exact_peak_to_mean =
             fmax(point->exact_peak_to_mean, shares[i] * (double)point->n_servers);
+        point->exact_least = fmin(point->exact_least, point->servers[i].expected);
+        point->exact_most = fmax(point->exact_most, point->servers[i].expected);
     }
     point->samples = mem_zalloc(run->n_samples + 1, sizeof(struct sample *));
     for (uint64_t repeat = 0; repeat < run->experiment->about.repeats; repeat++)

@@ -85,33 +85,55 @@ static void make_servers(const cJSON *result, struct grid *grid)
 
 /* ——— one row a point ——— */
 
-/* Least, mean and most of the servers' median counts. */
+/* Whether a column of the axes says already how many servers there are. */
+static bool axes_tell_servers(const cJSON *result)
+{
+    const cJSON *axis;
+    cJSON_ArrayForEach (axis, json_get(result, "axes")) {
+        if (!strcmp(outcome_text(axis, "vary"), "cluster.servers"))
+            return true;
+    }
+    return false;
+}
+
+static const struct {
+    const char *key, *heading, *format;
+} spread_columns[] = {
+    {"least", "least loaded", "%.0f"},
+    {"most", "most loaded", "%.0f"},
+    {"peak_to_mean", "most/mean", "%.3f"},
+};
+#define N_SPREAD_COLUMNS (sizeof(spread_columns) / sizeof(spread_columns[0]))
+
+/* Mean a server, then measured and exact by turns. */
+static void add_spread_columns(struct grid *grid)
+{
+    grid_add_column(grid, "mean a server", true);
+    for (size_t i = 0; i < N_SPREAD_COLUMNS; i++) {
+        grid_add_column(grid, spread_columns[i].heading, true);
+        grid_add_column(grid, "exactly", true);
+    }
+}
+
 static void add_spread(const cJSON *point, struct grid *grid)
 {
-    double least = INFINITY, most = -INFINITY;
-    const cJSON *server;
-    cJSON_ArrayForEach (server, json_get(point, "servers")) {
-        double median = outcome_number(server, "median");
-        least = fmin(least, median);
-        most = fmax(most, median);
-    }
     add_number(grid, "%.0f",
                outcome_number(point, "requests") / outcome_number(point, "n_servers"));
-    add_number(grid, "%.0f", least);
-    add_number(grid, "%.0f", most);
+    for (size_t i = 0; i < N_SPREAD_COLUMNS; i++) {
+        const cJSON *number = json_get(point, spread_columns[i].key);
+        add_number(grid, spread_columns[i].format, outcome_number(number, "median"));
+        add_number(grid, spread_columns[i].format, outcome_number(number, "exact"));
+    }
 }
 
 static void make_points(const cJSON *result, struct grid *grid)
 {
     static const char *const latencies[] = {"p50", "p99"};
     const cJSON *point;
-    bool rates = measures_rates(result);
-    grid_add_column(grid, "N", true);
-    grid_add_column(grid, "mean a server", true);
-    grid_add_column(grid, "least", true);
-    grid_add_column(grid, "most", true);
-    grid_add_column(grid, "most/mean", true);
-    grid_add_column(grid, "exactly", true);
+    bool rates = measures_rates(result), told = axes_tell_servers(result);
+    if (!told)
+        grid_add_column(grid, "servers", true);
+    add_spread_columns(grid);
     if (rates) {
         grid_add_column(grid, "requests/s", true);
         grid_add_column(grid, "95 % interval", true);
@@ -120,12 +142,10 @@ static void make_points(const cJSON *result, struct grid *grid)
     }
     cJSON_ArrayForEach (point, json_get(result, "points")) {
         const cJSON *metrics = json_get(point, "metrics");
-        const cJSON *peak = json_get(point, "peak_to_mean");
         add_axis_cells(point, grid);
-        add_number(grid, "%.0f", outcome_number(point, "n_servers"));
+        if (!told)
+            add_number(grid, "%.0f", outcome_number(point, "n_servers"));
         add_spread(point, grid);
-        add_number(grid, "%.3f", outcome_number(peak, "median"));
-        add_number(grid, "%.3f", outcome_number(peak, "exact"));
         if (!rates)
             continue;
         add_number(grid, "%.0f", outcome_number(json_get(metrics, "rate"), "median"));

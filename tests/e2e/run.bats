@@ -306,6 +306,6 @@ invalid() { # REASON
     cd "$ROOT"
     run "$QUOIT" run --list
     expect_status 0
-    [[ $output == *"A1 "* ]]
+    [[ $output == *"LB-A1 "* && $output == *"A4 "* ]]
     [ "$(wc -l <<<"$output")" -eq "$(find experiments -name "*.ini" | wc -l)" ]
 }

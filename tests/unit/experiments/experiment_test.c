@@ -206,9 +206,9 @@ static void experiment_a1_is_the_assignments(void **state)
     struct experiment experiment;
     struct err err;
     (void)state;
-    if (experiment_read("experiments/A1.ini", NULL, 0, &experiment, &err) < 0)
+    if (experiment_read("experiments/LB-A1.ini", NULL, 0, &experiment, &err) < 0)
         fail_msg("%s", err.message);
-    assert_string_equal(experiment.about.name, "A1");
+    assert_string_equal(experiment.about.name, "LB-A1");
     assert_int_equal(experiment.settings.cluster.servers, 3);
     assert_int_equal(experiment.settings.load.requests, 10000);
     assert_int_equal(experiment_n_points(&experiment), 2);

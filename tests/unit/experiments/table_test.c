@@ -68,8 +68,10 @@ static void table_of_points_has_rates_only_where_they_are_measured(void **state)
     table_make(result, &grid);
     assert_int_equal(grid.n_rows, 2);
     grid_print_markdown(&grid, &out);
-    expect("| hash | N | mean a server | least | most | most/mean | exactly | requests/s |");
-    expect("| quadratic | 3 | 3333 | 469 | 8437 | 2.531 | 2.531 | 2000 |");
+    expect("| hash | servers | mean a server | least loaded | exactly | most loaded | exactly | "
+           "most/mean | "
+           "exactly | requests/s |");
+    expect("| quadratic | 3 | 3333 | 469 | 469 | 8437 | 8437 | 2.531 | 2.531 | 2000 |");
     grid_done(&grid);
     cJSON_Delete(result);
     result = result_of(3, counts);
