@@ -24,6 +24,7 @@ struct lb_config {
     const char *state_dir; /* NULL: nothing is kept */
     const char *program;   /* the quoit executable, to start servers from */
     uint64_t heartbeat_ns;
+    uint64_t drain_ns;              /* how long a removed server may finish what it has; 0 = 5 s */
     unsigned fall;                  /* heartbeats missed in a row until a server counts as dead */
     uint64_t orphan_after_ns;       /* what servers are started with */
     const char *const *server_args; /* further words of their command lines, NULL-ended (ref) */

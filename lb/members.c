@@ -10,7 +10,7 @@
 #include "lb/control.h"
 
 #define STOP_GRACE_NS (2 * NS_PER_S)
-#define DRAIN_S 5.0
+#define DRAIN_NS (5 * NS_PER_S)
 #define HEAL_BACKOFF_MIN_S 0.1
 #define HEAL_BACKOFF_MAX_S 5.0
 #define RANDOM_ID_FIRST 100000
@@ -302,7 +302,9 @@ void member_drain(struct member *member)
     }
     member->state = MEMBER_DRAINING;
     member->n_drained = 0;
-    member->drain_deadline = ev_now(member->control->loop) + DRAIN_S;
+    uint64_t drain_ns = member->control->config->drain_ns;
+    member->drain_deadline =
+        ev_now(member->control->loop) + (double)(drain_ns ? drain_ns : DRAIN_NS) * 1e-9;
     note(member, TIMELINE_DRAINING, NULL);
     log_info("lb", "%s is being removed", member->name);
 }
