@@ -321,7 +321,7 @@ static size_t cut_fields(char *line, char **fields)
 }
 
 struct columns {
-    size_t ns, ok, failed; /* which field */
+    size_t t, ns, ok, failed; /* which field */
 };
 
 static int find_columns(char *const *fields, size_t n, struct columns *columns, struct err *err)
@@ -331,7 +331,7 @@ static int find_columns(char *const *fields, size_t n, struct columns *columns, 
         size_t *into;
     } wanted[] = {
         {"monotonic_ns", &columns->ns}, {"ok", &columns->ok}, {"failed", &columns->failed}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         size_t at = 0;
         while (at < n && strcmp(fields[at], wanted[i].name))
             at++;
@@ -354,12 +354,18 @@ static int add_bucket(struct course *course, char *const *fields, size_t n,
                       const struct columns *columns, struct err *err)
 {
     uint64_t ns, ok, failed;
-    if (n <= columns->ns || n <= columns->ok || n <= columns->failed ||
+    if (n <= columns->t || n <= columns->ns || n <= columns->ok || n <= columns->failed ||
         !field_number(fields[columns->ns], &ns) || !field_number(fields[columns->ok], &ok) ||
         !field_number(fields[columns->failed], &failed))
         return err_set(err, -EINVAL, "not a row of numbers");
-    if (!course->n_buckets)
+    if (!course->n_buckets) {
+        double t = strtod(fields[columns->t], NULL);
+        if (!(t > -3600 && t < 3600))
+            return err_set(err, -EINVAL, "the load cannot have begun %s s before",
+                           fields[columns->t]);
         course->begin_ns = ns;
+        course->started_ns = (uint64_t)((int64_t)ns - (int64_t)(t * (double)NS_PER_S));
+    }
     /* A bucket in which nothing ended may have no row. */
     const uint64_t bucket_ns = COURSE_BUCKET_MS * NS_PER_MS;
     uint64_t index =

@@ -55,8 +55,9 @@ struct course_event {
 };
 
 struct course {
-    uint64_t begin_ns; /* of the first bucket */
-    double *ok;        /* answers of every bucket */
+    uint64_t started_ns; /* when the load began */
+    uint64_t begin_ns;   /* of the first bucket, at most one bucket before that */
+    double *ok;          /* answers of every bucket */
     double *failed;
     size_t n_buckets;
     struct course_event events[EVENTS_MAX];

@@ -11,6 +11,7 @@
 #include "backends/placement.h"
 #include "backends/spawner.h"
 #include "core/buf.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/mem.h"
@@ -51,6 +52,13 @@ static const struct option_def about_options[] = {
      .fallback = "rates",
      .choices = "rates|counts",
      .help = "what is claimed: only rates suffer from a saturated generator"},
+    {.name = "endpoints",
+     .type = OPTION_CHOICE,
+     .offset = AT(about, endpoints),
+     .metavar = "WHAT",
+     .fallback = "ignored",
+     .choices = "ignored|checked",
+     .help = "checked: every endpoint is asked first, and its answer held against CONTRACT.md"},
     {0},
 };
 
@@ -100,7 +108,14 @@ static const struct option_def load_options[] = {
      .fallback = "10000",
      .min = 1,
      .max = 1000000000,
-     .help = "requests of one sample"},
+     .help = "requests of one sample; a duration takes their place"},
+    {.name = "duration",
+     .type = OPTION_DURATION,
+     .offset = AT(load, duration_ns),
+     .metavar = "TIME",
+     .fallback = "0s",
+     .max = UINT64_C(600) * NS_PER_S,
+     .help = "send for so long; 0s: until all requests are sent"},
     {.name = "in_flight",
      .type = OPTION_U64,
      .offset = AT(load, in_flight),
@@ -156,8 +171,8 @@ static const struct option_def figure_options[] = {
      .offset = AT(figure, table),
      .metavar = "ROWS",
      .fallback = "servers",
-     .choices = "servers|points",
-     .help = "one row a server of every point, or one a point"},
+     .choices = "servers|points|events",
+     .help = "one row a server of every point, one a point, or one an event"},
     {0},
 };
 
@@ -181,6 +196,8 @@ static const struct section sections[] = {
 };
 
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
+/* Its keys are times, not options. */
+#define EVENTS_SECTION "events"
 
 /* ——— names: what there is, and what was meant ——— */
 
@@ -194,15 +211,18 @@ static const struct section *section_find(const char *name, size_t n)
 
 static int fail_unknown_section(const char *name, struct err *err)
 {
-    const char *names[N_SECTIONS];
+    const char *names[N_SECTIONS + 1];
     for (size_t i = 0; i < N_SECTIONS; i++)
         names[i] = sections[i].name;
-    const char *meant = option_suggest(name, names, N_SECTIONS);
+    names[N_SECTIONS] = EVENTS_SECTION;
+    const char *meant = option_suggest(name, names, N_SECTIONS + 1);
     if (meant)
         return err_set(err, -EINVAL, "unknown section [%s]: did you mean [%s]?", name, meant);
-    return err_set(err, -EINVAL,
-                   "unknown section [%s]: there are experiment, cluster, load, axis, axis2, figure",
-                   name);
+    return err_set(
+        err, -EINVAL,
+        "unknown section [%s]: there are experiment, cluster, load, axis, axis2, events, "
+        "figure",
+        name);
 }
 
 static int fail_unknown_key(const struct section *section, const char *key, struct err *err)
@@ -295,6 +315,12 @@ static int entries_apply(struct experiment *experiment, const struct ini_entries
     for (size_t i = 0; i < entries->n; i++) {
         const struct ini_entry *entry = &entries->at[i];
         const struct section *section = section_find(entry->section, strlen(entry->section));
+        if (!strcmp(entry->section, EVENTS_SECTION)) {
+            if (entry->key && events_add(&experiment->events, &experiment->arena, entry->key,
+                                         entry->value, err) < 0)
+                return fail_at(entry, origin, err);
+            continue;
+        }
         if (!section) {
             fail_unknown_section(entry->section, err);
             return fail_at(entry, origin, err);
@@ -327,6 +353,15 @@ static cJSON *texts_collect(struct ini_entries *entries)
         }
         if (!section->child)
             cJSON_DeleteItemFromObjectCaseSensitive(texts, sections[i].name);
+    }
+    for (size_t i = 0; i < entries->n; i++) {
+        const struct ini_entry *entry = &entries->at[i];
+        if (strcmp(entry->section, EVENTS_SECTION) || !entry->key)
+            continue;
+        cJSON *events = cJSON_GetObjectItemCaseSensitive(texts, EVENTS_SECTION);
+        if (!events)
+            events = cJSON_AddObjectToObject(texts, EVENTS_SECTION);
+        cJSON_AddStringToObject(events, entry->key, entry->value);
     }
     return texts;
 }
@@ -466,6 +501,20 @@ static int figure_check(struct experiment *experiment, struct err *err)
     return 0;
 }
 
+/* Events need a load that lasts, and a table of events has events. */
+static int events_check(const struct experiment *experiment,
+                        const struct experiment_settings *settings, struct err *err)
+{
+    const struct event_list *events = &experiment->events;
+    if (!events->n && experiment->figure.table == TABLE_EVENTS)
+        return err_set(err, -EINVAL, "figure.table: there are no events");
+    if (events->n && events->at[events->n - 1].at_ns >= settings->load.duration_ns)
+        return err_set(err, -EINVAL,
+                       "load.duration: the load must go on after the last event, at %.3g s",
+                       (double)events->at[events->n - 1].at_ns / (double)NS_PER_S);
+    return 0;
+}
+
 static int experiment_check(struct experiment *experiment, struct err *err)
 {
     int status = about_check(&experiment->about, err);
@@ -479,6 +528,8 @@ static int experiment_check(struct experiment *experiment, struct err *err)
         struct experiment_settings settings;
         experiment_point(experiment, i, &settings);
         if ((status = settings_check(&settings, err)) < 0)
+            return status;
+        if ((status = events_check(experiment, &settings, err)) < 0)
             return status;
     }
     return 0;
@@ -565,5 +616,7 @@ void experiment_point(const struct experiment *experiment, size_t point,
         assert(status == 0); /* tried when it was parsed */
         (void)status;
     }
+    if (at_point.settings.load.duration_ns)
+        at_point.settings.load.requests = 0;
     *ret_settings = at_point.settings;
 }

@@ -3,10 +3,11 @@
  *
  *     [experiment]  name title question repeats measures
  *     [cluster]     servers placement hash threads spawner
- *     [load]        requests in_flight warmup path
+ *     [load]        requests duration in_flight warmup path
  *     [axis]        vary (SECTION.KEY)  values (blank-separated)  labels (separated by |)
  *     [axis2]       the same: the points are then the product, [axis2] turning fastest
- *     [figure]      kind (plots/KIND.gp, several are allowed)  table (servers or points)
+ *     [events]      at TIME = what is done to the cluster then (events.h)
+ *     [figure]      kind (plots/KIND.gp, several are allowed)  table (servers, points or events)
  *
  * Every key is a row of an option table (core/option.h); a key that is unknown, twice there or of a
  * bad value is an error that names file, line and what was probably meant. An indented line goes on
@@ -20,6 +21,7 @@
 
 #include "core/arena.h"
 #include "core/err.h"
+#include "experiments/events.h"
 
 #define EXPERIMENT_MAX_AXES 2
 #define EXPERIMENT_MAX_VALUES 32
@@ -33,14 +35,15 @@ enum experiment_measures {
     MEASURES_COUNTS /* who answered what: a saturated generator is only worth a warning */
 };
 
-enum experiment_table { TABLE_SERVERS, TABLE_POINTS };
+enum experiment_table { TABLE_SERVERS, TABLE_POINTS, TABLE_EVENTS };
 
 struct experiment_about {
     const char *name;
     const char *title;
     const char *question;
     uint64_t repeats;
-    int measures; /* enum experiment_measures */
+    int measures;  /* enum experiment_measures */
+    int endpoints; /* 1: every endpoint is asked first and its answer checked */
 };
 
 struct experiment_cluster {
@@ -52,7 +55,8 @@ struct experiment_cluster {
 };
 
 struct experiment_load {
-    uint64_t requests;
+    uint64_t requests;    /* 0 with a duration */
+    uint64_t duration_ns; /* 0: until all requests are sent */
     uint64_t in_flight;
     uint64_t warmup; /* requests sent before those that count */
     const char *path;
@@ -88,6 +92,7 @@ struct experiment {
     struct experiment_settings settings; /* before the axes change them */
     struct experiment_axis axes[EXPERIMENT_MAX_AXES];
     size_t n_axes;
+    struct event_list events; /* empty: the cluster is left alone */
     struct experiment_figure figure;
     cJSON *texts; /* {"section": {"key": "value as given or the default"}} for the manifest */
 };

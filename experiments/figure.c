@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "experiments/child.h"
+#include "experiments/course_outcome.h"
 #include "experiments/outcome.h"
 #include "experiments/sample.h"
 
@@ -175,6 +176,7 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
     print_text_array(result, "value1", "values", 0, out);
     print_text_array(result, "value2", "values", 1, out);
     print_number_array(result, "n_servers", NULL, "n_servers", out);
+    print_number_array(result, "point_requests", NULL, "requests", out);
     print_number_array(result, "peak_exact", "peak_to_mean", "exact", out);
     print_number_array(result, "peak_median", "peak_to_mean", "median", out);
     print_number_array(result, "least_exact", "least", "exact", out);
@@ -182,6 +184,7 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
     print_number_array(result, "fit_p", "fit", "p", out);
     print_server_rows(result, out);
     print_point_rows(result, out);
+    course_print_variables(result, out);
 }
 
 /* ——— gnuplot ——— */

@@ -8,13 +8,14 @@
  *     requests repeats confidence     numbers
  *     n_points n_axes                 numbers
  *     label1 label2 value1 value2     arrays of texts, one element a point ('' without that axis)
- *     n_servers peak_exact peak_median least_exact most_exact fit_p
+ *     n_servers point_requests peak_exact peak_median least_exact most_exact fit_p
  *                                     arrays of numbers, one element a point
  *     $servers   one row a server of a point, columns by name: point server name share expected
  *                median low high min max
  *     $points    one row a point, columns by name: point n_servers requests, and of every metric M
  *                of sample_metrics[], as of least, most (counts of one
  *                server) and peak (most/mean): M_median M_low M_high M_min M_max
+ *     $timeline $events $steps …   of an experiment with events: course_outcome.h
  *
  * The same result gives the same bytes. */
 #ifndef QUOIT_EXPERIMENTS_FIGURE_H

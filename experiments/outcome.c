@@ -4,10 +4,13 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
 #include "core/json.h"
+#include "core/mem.h"
+#include "experiments/course_outcome.h"
 #include "experiments/verdict.h"
 
 /* ——— writing ——— */
@@ -73,9 +76,22 @@ static void add_metrics(cJSON *object, const struct summary_point *point)
     }
 }
 
-static cJSON *point_tree(const struct experiment *experiment, const struct summary_point *point,
-                         size_t index)
+/* Of one sample; when a duration set their number, as many as the median sample had. */
+static uint64_t point_requests(const struct summary_point *point)
 {
+    double *values = mem_zalloc(point->n_samples + 1, sizeof(double));
+    uint64_t n = point->settings.load.requests;
+    for (size_t i = 0; i < point->n_samples; i++)
+        values[i] = (double)(point->samples[i]->n_ok + point->samples[i]->n_errors);
+    if (point->settings.load.duration_ns && point->n_samples)
+        n = (uint64_t)stats_median(values, point->n_samples);
+    free(values);
+    return n;
+}
+
+static cJSON *point_tree(const struct run *run, const struct summary_point *point, size_t index)
+{
+    const struct experiment *experiment = run->experiment;
     cJSON *tree = cJSON_CreateObject();
     cJSON *values = cJSON_AddArrayToObject(tree, "values");
     cJSON *labels = cJSON_AddArrayToObject(tree, "labels");
@@ -85,7 +101,7 @@ static cJSON *point_tree(const struct experiment *experiment, const struct summa
         cJSON_AddItemToArray(labels, cJSON_CreateString(experiment->axes[a].labels[i]));
     }
     json_add_uint64(tree, "n_servers", point->n_servers);
-    json_add_uint64(tree, "requests", point->settings.load.requests);
+    json_add_uint64(tree, "requests", point_requests(point));
     json_add_uint64(tree, "n_samples", point->n_samples);
     add_servers(tree, point);
     const struct {
@@ -104,14 +120,18 @@ static cJSON *point_tree(const struct experiment *experiment, const struct summa
             add_number(number, numbers[i].measured);
     }
     if (point->n_samples) {
-        add_fit(tree, point);
+        if (!experiment->events.n) /* else the members change */
+            add_fit(tree, point);
         add_metrics(tree, point);
+        course_add_outcome(tree, run, point);
     }
     return tree;
 }
 
 cJSON *outcome_make(const struct run *run, const struct summary *summary)
 {
+    static const char *const tables[] = {
+        [TABLE_SERVERS] = "servers", [TABLE_POINTS] = "points", [TABLE_EVENTS] = "events"};
     const struct experiment *experiment = run->experiment;
     const struct experiment_figure *figure = &experiment->figure;
     cJSON *result = cJSON_CreateObject();
@@ -121,7 +141,7 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
     cJSON_AddStringToObject(result, "question", experiment->about.question);
     cJSON_AddStringToObject(result, "measures",
                             experiment->about.measures == MEASURES_COUNTS ? "counts" : "rates");
-    cJSON_AddStringToObject(result, "table", figure->table == TABLE_POINTS ? "points" : "servers");
+    cJSON_AddStringToObject(result, "table", tables[figure->table]);
     cJSON_AddItemToObject(result, "figures", texts_of(figure->kinds, figure->n_kinds));
     json_add_uint64(result, "requests", experiment->settings.load.requests);
     json_add_uint64(result, "repeats", experiment->about.repeats);
@@ -140,7 +160,9 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
     }
     cJSON *points = cJSON_AddArrayToObject(result, "points");
     for (size_t i = 0; i < summary->n_points; i++)
-        cJSON_AddItemToArray(points, point_tree(experiment, &summary->points[i], i));
+        cJSON_AddItemToArray(points, point_tree(run, &summary->points[i], i));
+    if (run->endpoints)
+        cJSON_AddItemToObject(result, "endpoints", cJSON_Duplicate(run->endpoints, true));
     cJSON_AddItemToObject(result, "verdict", verdict_judge(run, summary));
     return result;
 }

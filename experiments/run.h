@@ -2,6 +2,7 @@
 #ifndef QUOIT_EXPERIMENTS_RUN_H
 #define QUOIT_EXPERIMENTS_RUN_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct run {
     struct sample *samples; /* n_samples of them; room for n_planned */
     size_t n_samples;
     bool interrupted;
+    cJSON *endpoints; /* what endpoints_ask() heard; NULL: not asked */
 };
 
 /* A number over the samples of one point. */
@@ -63,5 +65,7 @@ struct summary {
  * must outlive the summary. Pair with summary_done(). */
 int summary_make(const struct run *run, struct summary *ret_summary, struct err *err);
 void summary_done(struct summary *summary);
+/* The number of n > 0 values. */
+struct summary_number summary_number_of(const double *values, size_t n, uint64_t seed);
 
 #endif

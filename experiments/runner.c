@@ -18,6 +18,7 @@
 #include "core/name.h"
 #include "core/rng.h"
 #include "experiments/child.h"
+#include "experiments/endpoints.h"
 #include "experiments/figure.h"
 #include "experiments/manifest.h"
 #include "experiments/outcome.h"
@@ -194,6 +195,7 @@ static int runner_take_sample(struct runner *runner, const struct slot *slot, st
     const struct sample_config config = {.program = runner->config->program,
                                          .dir = dir,
                                          .settings = &settings,
+                                         .events = &runner->experiment.events,
                                          .seed = sample->seed};
     int status = mkdir(dir, 0755) < 0 ? err_set_errno(err, -errno, "%s", dir)
                                       : sample_take(&config, sample, err);
@@ -206,13 +208,33 @@ static int runner_take_sample(struct runner *runner, const struct slot *slot, st
     return status;
 }
 
+/* Asks every endpoint, if the experiment wants that, on a cluster of the first point. */
+static int runner_ask_endpoints(struct runner *runner, struct err *err)
+{
+    struct run *run = &runner->run;
+    struct experiment_settings settings;
+    if (!runner->experiment.about.endpoints)
+        return 0;
+    experiment_point(run->experiment, 0, &settings);
+    char *dir = mem_printf("%s/endpoints", runner->scratch);
+    const struct sample_config config = {.program = runner->config->program,
+                                         .dir = dir,
+                                         .settings = &settings,
+                                         .seed = rng_mix64(run->seed) >> 12};
+    int status = mkdir(dir, 0755) < 0 ? err_set_errno(err, -errno, "%s", dir)
+                                      : endpoints_ask(&config, &run->endpoints, err);
+    resultdir_remove_tree(dir);
+    free(dir);
+    return status;
+}
+
 /* All samples, or those before an interrupt. 0 or a negative errno. */
 static int runner_take_samples(struct runner *runner, struct err *err)
 {
     struct run *run = &runner->run;
     struct slot *slots = schedule_make(&runner->experiment, run->seed, &run->n_planned);
     uint64_t begin_ns = clock_now_ns();
-    int status = 0;
+    int status = runner_ask_endpoints(runner, err);
     run->samples = mem_zalloc(run->n_planned, sizeof(*run->samples));
     for (size_t i = 0; i < run->n_planned && status >= 0; i++)
         status = interrupt_came() ? -EINTR : runner_take_sample(runner, &slots[i], err);
@@ -319,6 +341,13 @@ static void runner_print(const struct runner *runner)
     grid_done(&grid);
     buf_append_str(&out, "\n");
     table_print_fits(runner->result, "", &out);
+    if (json_get(runner->result, "endpoints")) {
+        buf_append_str(&out, "Every endpoint, asked once:\n\n");
+        grid_init(&grid);
+        endpoints_make_table(json_get(runner->result, "endpoints"), &grid);
+        grid_print(&grid, &out);
+        grid_done(&grid);
+    }
     buf_append_str(&out, "\n");
     table_print_verdict(runner->result, &out);
     buf_appendf(&out, "\n%s/\n", runner->dir.final);
@@ -343,6 +372,7 @@ static void runner_done(struct runner *runner)
     free(runner->gnuplot);
     cJSON_Delete(runner->manifest);
     cJSON_Delete(runner->result);
+    cJSON_Delete(runner->run.endpoints);
     experiment_done(&runner->experiment);
 }
 

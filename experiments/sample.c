@@ -14,9 +14,13 @@
 #include "core/name.h"
 
 #define SAMPLE_MAX_BYTES (1024 * 1024)
+#define SAMPLE_MAX_TIMELINE_BYTES (32 * 1024 * 1024)
 /* No sample of an experiment is to take longer: a stuck one must not hold up the others. */
 #define SAMPLE_TIMEOUT_NS (UINT64_C(600) * NS_PER_S)
 #define SAMPLE_STOP_NS (UINT64_C(3) * NS_PER_S)
+
+/* Of the command line below. */
+#define LOAD_MAX_WORDS 24
 
 #define AT(field) offsetof(struct sample, field)
 
@@ -126,7 +130,20 @@ struct load_files {
     char json[4096];
     char hgrm[4096];
     char said[4096];
+    char timeline[4096];
 };
+
+static int sample_collect_course(const struct load_files *files, struct course *course,
+                                 struct err *err)
+{
+    struct buf text;
+    buf_init(&text, SAMPLE_MAX_TIMELINE_BYTES);
+    int status = file_read(files->timeline, &text, err);
+    if (status >= 0)
+        status = course_parse_buckets(course, buf_head(&text), buf_len(&text), err);
+    buf_done(&text);
+    return status;
+}
 
 static int sample_collect(const struct sample_config *config, const struct load_files *files,
                           const struct child *load, struct sample *sample, struct err *err)
@@ -144,45 +161,92 @@ static int sample_collect(const struct sample_config *config, const struct load_
                               sample, err);
     if (status >= 0 && file_read(files->hgrm, &hgrm, NULL) == 0)
         sample->hgrm = mem_strdup(buf_str(&hgrm));
+    if (status >= 0 && sample->course)
+        status = sample_collect_course(files, sample->course, err);
     buf_done(&json);
     buf_done(&hgrm);
     return status;
 }
 
-static int sample_load(const struct sample_config *config, const char *address,
-                       struct sample *sample, struct err *err)
+static int sample_wait(const struct sample_config *config, const struct testbed *testbed,
+                       struct child *load, struct sample *sample, struct err *err)
+{
+    if (!sample->course)
+        return child_wait(load, SAMPLE_TIMEOUT_NS, -1);
+    const struct course_config course = {.events = config->events,
+                                         .lb = &testbed->lb,
+                                         .address = testbed->address,
+                                         .seed = config->seed};
+    return course_run(sample->course, &course, load, SAMPLE_TIMEOUT_NS, err);
+}
+
+/* The command line of the load: into argv, whose texts live in `words`. */
+struct load_words {
+    char url[4096], count[24], in_flight[24], warmup[24], seed[24], bucket[24];
+};
+
+static void load_command(const struct sample_config *config, const char *address,
+                         const struct load_files *files, struct load_words *words,
+                         const char **argv)
 {
     const struct experiment_load *settings = &config->settings->load;
-    char url[4096], requests[24], in_flight[24], warmup[24], seed[24];
+    bool events = config->events && config->events->n;
+    snprintf(words->url, sizeof(words->url), "http://%s%s", address, settings->path);
+    snprintf(words->in_flight, sizeof(words->in_flight), "%" PRIu64, settings->in_flight);
+    snprintf(words->warmup, sizeof(words->warmup), "%" PRIu64, settings->warmup);
+    snprintf(words->seed, sizeof(words->seed), "%" PRIu64, config->seed);
+    snprintf(words->bucket, sizeof(words->bucket), "%d", COURSE_BUCKET_MS);
+    if (settings->duration_ns)
+        snprintf(words->count, sizeof(words->count), "%" PRIu64 "ms",
+                 settings->duration_ns / NS_PER_MS);
+    else
+        snprintf(words->count, sizeof(words->count), "%" PRIu64, settings->requests);
+    const char *const always[] = {
+        config->program, "load",   words->url,       settings->duration_ns ? "-d" : "-n",
+        words->count,    "-c",     words->in_flight, "--json",
+        files->json,     "--hgrm", files->hgrm,      "--seed",
+        words->seed,     "--quiet"};
+    size_t n = sizeof(always) / sizeof(always[0]);
+    memcpy(argv, always, sizeof(always));
+    /* Events count from the start, and the timeline shows all of it: no warm-up then. */
+    if (settings->warmup && !events) {
+        argv[n++] = "--warmup";
+        argv[n++] = words->warmup;
+    }
+    if (events) {
+        argv[n++] = "--timeline";
+        argv[n++] = words->bucket;
+        argv[n++] = files->timeline;
+    }
+    argv[n] = NULL;
+}
+
+static int sample_load(const struct sample_config *config, const struct testbed *testbed,
+                       struct sample *sample, struct err *err)
+{
     struct load_files files;
+    struct load_words words;
     struct child load;
-    snprintf(url, sizeof(url), "http://%s%s", address, settings->path);
-    snprintf(requests, sizeof(requests), "%" PRIu64, settings->requests);
-    snprintf(in_flight, sizeof(in_flight), "%" PRIu64, settings->in_flight);
-    snprintf(warmup, sizeof(warmup), "%" PRIu64, settings->warmup);
-    snprintf(seed, sizeof(seed), "%" PRIu64, config->seed);
+    const char *argv[LOAD_MAX_WORDS];
     snprintf(files.json, sizeof(files.json), "%s/load.json", config->dir);
     snprintf(files.hgrm, sizeof(files.hgrm), "%s/load.hgrm", config->dir);
     snprintf(files.said, sizeof(files.said), "%s/load.stderr", config->dir);
-    const char *argv[20] = {
-        config->program, "load",     url,      "-n",       requests, "-c", in_flight,
-        "--json",        files.json, "--hgrm", files.hgrm, "--seed", seed, "--quiet"};
-    if (settings->warmup) {
-        argv[14] = "--warmup";
-        argv[15] = warmup;
-    }
+    snprintf(files.timeline, sizeof(files.timeline), "%s/timeline.tsv", config->dir);
+    load_command(config, testbed->address, &files, &words, argv);
+    if (config->events && config->events->n)
+        sample->course = course_new();
     int status = child_start(&load, "quoit load", argv, files.said, -1, err);
     if (status < 0)
         return status;
-    status = child_wait(&load, SAMPLE_TIMEOUT_NS, -1);
+    status = sample_wait(config, testbed, &load, sample, err);
     child_stop(&load, SAMPLE_STOP_NS);
     if (status == -EINTR)
         err_set(err, status, "interrupted");
     else if (status == -ETIMEDOUT)
         child_fail(&load, status, "did not end within 10 minutes", err);
-    else if (status < 0)
+    else if (status < 0 && !sample->course)
         err_set_errno(err, status, "waiting for quoit load");
-    else
+    else if (status >= 0)
         status = sample_collect(config, &files, &load, sample, err);
     child_done(&load);
     return status;
@@ -198,7 +262,7 @@ int sample_take(const struct sample_config *config, struct sample *sample, struc
     int status = testbed_start(&testbed, &testbed_config, err);
     if (status < 0)
         return status;
-    status = sample_load(config, testbed.address, sample, err);
+    status = sample_load(config, &testbed, sample, err);
     int stopped = testbed_stop(&testbed, status < 0 ? NULL : err);
     if (status >= 0 && stopped < 0)
         status = stopped;
@@ -211,4 +275,6 @@ void sample_done(struct sample *sample)
 {
     free(sample->hgrm);
     sample->hgrm = NULL;
+    course_free(sample->course);
+    sample->course = NULL;
 }

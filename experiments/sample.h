@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "experiments/course.h"
 #include "experiments/experiment.h"
 #include "experiments/testbed.h"
 
@@ -27,6 +28,7 @@ struct sample {
     uint64_t counts[EXPERIMENT_MAX_SERVERS]; /* answers of Server1, Server2 … */
     uint64_t n_strangers;                    /* answers of any other server */
     char *hgrm;                              /* HdrHistogram text of the latencies; may be NULL */
+    struct course *course;                   /* of an experiment with events, else NULL */
 };
 
 /* A number of every sample that is summarised, drawn and tabulated under one name. */
@@ -56,6 +58,7 @@ struct sample_config {
     const char *program; /* the quoit executable */
     const char *dir;     /* an empty folder for what the processes write */
     const struct experiment_settings *settings;
+    const struct event_list *events; /* NULL or empty: none */
     uint64_t seed;
 };
 

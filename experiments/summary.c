@@ -9,7 +9,7 @@
 #define BOOTSTRAP_RESAMPLES 10000
 #define BOOTSTRAP_LEVEL 0.95
 
-static struct summary_number number_of(const double *values, size_t n, uint64_t seed)
+struct summary_number summary_number_of(const double *values, size_t n, uint64_t seed)
 {
     return (struct summary_number){
         .median = stats_median(values, n),
@@ -50,7 +50,7 @@ static struct summary_number counts_number(const struct summary_point *point,
 {
     for (size_t i = 0; i < point->n_samples; i++)
         values[i] = of(point->samples[i]->counts, point->n_servers);
-    return number_of(values, point->n_samples, seed);
+    return summary_number_of(values, point->n_samples, seed);
 }
 
 /* χ² of every sample, and of all of them together: sums of independent χ² are χ² with the sum of
@@ -89,12 +89,12 @@ static void point_count(struct summary_point *point, double *values, uint64_t se
     for (size_t s = 0; s < point->n_servers; s++) {
         for (size_t i = 0; i < n; i++)
             values[i] = (double)point->samples[i]->counts[s];
-        point->servers[s].count = number_of(values, n, seed);
+        point->servers[s].count = summary_number_of(values, n, seed);
     }
     for (size_t m = 0; m < SAMPLE_N_METRICS; m++) {
         for (size_t i = 0; i < n; i++)
             values[i] = sample_metric_value(point->samples[i], &sample_metrics[m]);
-        point->metrics[m] = number_of(values, n, seed);
+        point->metrics[m] = summary_number_of(values, n, seed);
     }
     point->peak_to_mean = counts_number(point, peak_to_mean_of, values, seed);
     point->least = counts_number(point, least_of, values, seed);

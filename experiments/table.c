@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "experiments/course_outcome.h"
 #include "experiments/outcome.h"
 
 /* The key of "cluster.hash". */
@@ -161,6 +162,8 @@ void table_make(const cJSON *result, struct grid *ret_grid)
     add_axis_columns(result, ret_grid);
     if (!strcmp(outcome_text(result, "table"), "points"))
         make_points(result, ret_grid);
+    else if (!strcmp(outcome_text(result, "table"), "events"))
+        course_make_table(result, ret_grid);
     else
         make_servers(result, ret_grid);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "core/buf.h"
+#include "experiments/course_outcome.h"
+#include "experiments/endpoints.h"
 
 static void say(cJSON *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -55,13 +57,19 @@ static void judge_counts(const struct run *run, cJSON *reasons)
         for (size_t s = 0; s < settings.cluster.servers; s++)
             sum += sample->counts[s];
         n_strangers += sample->n_strangers;
-        if (sample->n_ok + sample->n_errors != settings.load.requests || sum != sample->n_ok)
+        if (settings.load.duration_ns && sum != sample->n_ok)
+            say(reasons,
+                "sample %zu: %" PRIu64 " requests were answered, but the servers' counts add up "
+                "to %" PRIu64,
+                i + 1, sample->n_ok, sum);
+        else if (!settings.load.duration_ns &&
+                 (sample->n_ok + sample->n_errors != settings.load.requests || sum != sample->n_ok))
             say(reasons,
                 "sample %zu: requests were lost: %" PRIu64 " were to be sent, %" PRIu64
                 " were answered, %" PRIu64 " failed; the servers' counts add up to %" PRIu64,
                 i + 1, settings.load.requests, sample->n_ok, sample->n_errors, sum);
     }
-    if (n_strangers)
+    if (n_strangers && !run->experiment->events.n)
         say(reasons,
             "%" PRIu64 " answers came from servers that the cluster was not started with: a "
             "server was replaced during the run",
@@ -117,10 +125,16 @@ cJSON *verdict_judge(const struct run *run, const struct summary *summary)
     cJSON *reasons = cJSON_CreateArray();
     cJSON *warnings = cJSON_CreateArray();
     judge_completeness(run, reasons);
-    judge_errors(run, reasons);
+    bool events = run->experiment->events.n > 0;
+    if (events)
+        course_judge(run, reasons);
+    else
+        judge_errors(run, reasons);
     judge_counts(run, reasons);
     judge_generator(run, reasons, warnings);
-    judge_fit(run, summary, reasons);
+    if (!events)
+        judge_fit(run, summary, reasons);
+    endpoints_judge(run->endpoints, reasons);
     cJSON *verdict = cJSON_CreateObject();
     cJSON_AddBoolToObject(verdict, "valid", !cJSON_GetArraySize(reasons));
     cJSON_AddItemToObject(verdict, "reasons", reasons);

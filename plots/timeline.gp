@@ -1,0 +1,147 @@
+# What failures do to those who ask: throughput over time, and below, a panel an event, when each
+# step of the healing came, on a logarithmic scale of ms, since they lie from 1 ms to 1 s apart.
+#
+# Reads $timeline, $steps and the arrays event_…, one element an event. Draws the first point.
+
+width = 860
+head = 92
+top_height = 262
+panel_gap = 26
+left_edge = 64
+right_edge = 18
+
+# Event panels: two in a row, as high as the one with the most steps.
+n_columns = n_events == 1 ? 1 : 2
+n_rows = int(ceil(n_events * 1.0 / n_columns))
+step_height = 21
+panel_head = 62
+panel_foot = 30
+array row_y[n_rows]
+height = head + top_height + 22
+do for [r = 1:n_rows] {
+    most = 0
+    do for [e = (r - 1) * n_columns + 1:(r * n_columns < n_events ? r * n_columns : n_events)] {
+        most = event_rows[e] > most ? event_rows[e] : most
+    }
+    row_y[r] = height
+    height = height + panel_head + most * step_height + panel_foot
+}
+height = height + 6
+
+@open_figure
+set multiplot
+
+set label 1 title at screen across(18), screen down(28) left font sized(19) textcolor rgb ink
+sub = sprintf('N = %d servers · about %.0f requests a run · %d %s', n_servers[1], point_requests[1], \
+    repeats, repeats == 1 ? 'run' : 'repeats')
+set label 2 sub at screen across(18), screen down(50) left font sized(13) textcolor rgb muted
+
+# The key.
+y0 = 73
+set arrow 1 from screen across(18), screen down(y0) to screen across(34), screen down(y0) nohead \
+    linecolor rgb first linewidth 2.5
+set label 3 'the middle repeat' at screen across(41), screen down(y0) left font sized(13) \
+    textcolor rgb ink
+set arrow 2 from screen across(174), screen down(y0) to screen across(190), screen down(y0) nohead \
+    linecolor rgb muted linewidth 1
+set label 4 'the others' at screen across(197), screen down(y0) left font sized(13) \
+    textcolor rgb ink
+set object 1 rectangle from screen across(286), screen down(y0 + 7) \
+    to screen across(302), screen down(y0 - 7) fillstyle solid 1 noborder fillcolor rgb faint
+set label 5 'until the cluster is whole again' at screen across(309), screen down(y0) left \
+    font sized(13) textcolor rgb ink
+
+# ---- throughput ----------------------------------------------------------------------------------
+
+stats $timeline using 'rate' nooutput
+top = STATS_max > 0 ? STATS_max * 1.02 : 1
+stats $timeline using 't' nooutput
+first_t = 0
+last_t = STATS_max + bucket_ms / 1000.0
+words = 42
+pixel = top / (top_height - words - 30)
+set lmargin at screen across(left_edge)
+set rmargin at screen across(width - right_edge)
+set tmargin at screen down(head)
+set bmargin at screen down(head + top_height - 30)
+set xrange [first_t:last_t]
+set yrange [0:top + words * pixel]
+set ytics 0, tick_step(top, 4), top format '%.0f' font tick_font textcolor rgb muted
+set xtics 0, tick_step(last_t, 8), last_t format '%g' font tick_font textcolor rgb muted
+set label 6 sprintf('requests/s, in buckets of %d ms', bucket_ms) at screen across(10), \
+    screen down(head + 4) left font sized(12) textcolor rgb muted
+set label 7 's since the load began' at screen across(width - right_edge), \
+    screen down(head + top_height + 8) right font sized(12) textcolor rgb muted
+
+do for [e = 1:n_events] {
+    set object (10 + e) rectangle from event_at[e], 0 to event_end[e], top \
+        fillstyle solid 1 noborder fillcolor rgb faint behind
+    set arrow (10 + e) from event_at[e], 0 to event_at[e], top + 18 * pixel nohead \
+        linecolor rgb second linewidth 1.5 back
+    set label (10 + e) event_label[e] at event_at[e], top + 18 * pixel left offset character 0.5, 0 \
+        font sized(13) textcolor rgb second
+}
+all(typical) = column('typical') == typical && column('point') == 1 ? column('rate') : NaN
+plot $timeline using 't':(all(0)) with fsteps linecolor rgb muted linewidth 0.6, \
+    $timeline using 't':(all(1)) with fsteps linecolor rgb first linewidth 2
+
+do for [e = 1:n_events] {
+    unset object (10 + e)
+    unset arrow (10 + e)
+    unset label (10 + e)
+}
+do for [i = 1:7] { unset label i }
+unset object 1
+unset arrow 1
+unset arrow 2
+
+# ---- steps ---------------------------------------------------------------------------------------
+
+stats $steps using 'ms' nooutput
+low_ms = 10 ** floor(log10(STATS_min > 0.01 ? STATS_min : 0.01))
+high_ms = STATS_max * 1.3 > low_ms * 10 ? STATS_max * 1.3 : low_ms * 10
+names = 74
+numbers = 72
+column_width = (width - 18 - right_edge - panel_gap * (n_columns - 1)) * 1.0 / n_columns
+# Pixels right of the scale's begin, and left of it, as ms: names and numbers stand beside the scale.
+span = column_width - names - numbers
+at_pixel(n) = low_ms * (high_ms / low_ms) ** (n * 1.0 / span)
+
+unset ytics
+set grid noytics xtics linetype 1 linewidth 1 linecolor rgb faint
+set logscale x
+set xrange [at_pixel(-names):at_pixel(span + numbers)]
+do for [e = 1:n_events] {
+    x = 18 + ((e - 1) % n_columns) * (column_width + panel_gap)
+    y = row_y[(e - 1) / n_columns + 1]
+    rows = event_rows[e]
+    set lmargin at screen across(x)
+    set rmargin at screen across(x + column_width)
+    set tmargin at screen down(y + panel_head)
+    set bmargin at screen down(y + panel_head + rows * step_height)
+    set yrange [rows + 0.5:0.5]
+    set xtics low_ms, 10, high_ms format '%g' font tick_font textcolor rgb muted
+    set label 1 event_label[e] at screen across(x), screen down(y + 18) left font sized(15) \
+        textcolor rgb ink
+    note = sprintf('failed: %s · sent to a second server: %.0f', \
+        event_failed[e] == 0 ? '0 in every repeat' : sprintf('up to %.0f', event_failed[e]), \
+        event_retried[e])
+    set label 2 note at screen across(x), screen down(y + 39) left font sized(12) \
+        textcolor rgb muted
+    set label 3 'ms since' at screen across(x + column_width), \
+        screen down(y + panel_head + rows * step_height + 19) right font sized(12) \
+        textcolor rgb muted
+    mine(value) = column('event') == e && column('point') == 1 ? value : NaN
+    once(value) = column('repeat') == 1 ? mine(value) : NaN
+    short(ms) = ms < 10 ? sprintf('%.2f ms', ms) : ms < 100 ? sprintf('%.1f ms', ms) : \
+        sprintf('%.0f ms', ms)
+    plot $steps using 'ms':(mine(column('row'))) with points pointtype 7 pointsize 0.35 \
+            linecolor rgb muted, \
+        $steps using 'median':(once(column('row'))) with points pointtype 7 pointsize 0.75 \
+            linecolor rgb first, \
+        $steps using (at_pixel(-8)):(once(column('row'))):(strcol('name')) \
+            with labels right font sized(13) textcolor rgb ink, \
+        $steps using (at_pixel(span + numbers)):(once(column('row'))):(short(column('median'))) \
+            with labels right font sized(13) textcolor rgb first
+}
+unset multiplot
