@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,32 +88,74 @@ double stats_median(const double *values, size_t n)
     return median;
 }
 
+/* The median of n values drawn from `values`, with replacement. */
+static double stats_resample_median(struct rng *rng, const double *values, size_t n, double *sample)
+{
+    for (size_t i = 0; i < n; i++)
+        sample[i] = values[rng_below(rng, n)];
+    return stats_median_in_place(sample, n);
+}
+
+/* What lies between as many cut off at either end. Sorts the values. */
+static struct interval stats_middle(double *values, size_t n, double level)
+{
+    size_t skip = (size_t)floor((1 - level) / 2 * (double)n);
+
+    qsort(values, n, sizeof(*values), stats_compare);
+    return (struct interval){values[skip], values[n - 1 - skip]};
+}
+
 struct interval stats_bootstrap_median(const double *values, size_t n, double level,
                                        unsigned n_resamples, uint64_t seed)
 {
     struct interval interval;
     double *medians, *sample;
-    double tail = (1 - level) / 2;
-    size_t skip;
     struct rng rng;
 
     assert(n > 0 && n_resamples > 0 && level > 0 && level < 1);
     medians = mem_alloc(n_resamples * sizeof(*medians));
     sample = mem_alloc(n * sizeof(*sample));
     rng_seed(&rng, seed);
-    for (unsigned r = 0; r < n_resamples; r++) {
-        for (size_t i = 0; i < n; i++)
-            sample[i] = values[rng_below(&rng, n)];
-        medians[r] = stats_median_in_place(sample, n);
-    }
-    qsort(medians, n_resamples, sizeof(*medians), stats_compare);
-    /* As many cut off at either end. */
-    skip = (size_t)floor(tail * n_resamples);
-    interval.low = medians[skip];
-    interval.high = medians[n_resamples - 1 - skip];
+    for (unsigned r = 0; r < n_resamples; r++)
+        medians[r] = stats_resample_median(&rng, values, n, sample);
+    interval = stats_middle(medians, n_resamples, level);
     free(sample);
     free(medians);
     return interval;
+}
+
+struct stats_change stats_bootstrap_change(const double *before, size_t n_before,
+                                           const double *after, size_t n_after, double level,
+                                           unsigned n_resamples, uint64_t seed)
+{
+    struct stats_change change = {.ratio = NAN, .ratio_interval = {NAN, NAN}};
+    double *differences, *ratios, *sample, median;
+    bool ratios_exist = true;
+    struct rng rng;
+
+    assert(n_before > 0 && n_after > 0 && n_resamples > 0 && level > 0 && level < 1);
+    median = stats_median(before, n_before);
+    change.difference = stats_median(after, n_after) - median;
+    if (median > 0)
+        change.ratio = stats_median(after, n_after) / median;
+    differences = mem_alloc(n_resamples * sizeof(*differences));
+    ratios = mem_alloc(n_resamples * sizeof(*ratios));
+    sample = mem_alloc((n_before > n_after ? n_before : n_after) * sizeof(*sample));
+    rng_seed(&rng, seed);
+    for (unsigned r = 0; r < n_resamples; r++) {
+        double was = stats_resample_median(&rng, before, n_before, sample);
+        double is = stats_resample_median(&rng, after, n_after, sample);
+        differences[r] = is - was;
+        ratios_exist = ratios_exist && was > 0;
+        ratios[r] = ratios_exist ? is / was : 0;
+    }
+    change.difference_interval = stats_middle(differences, n_resamples, level);
+    if (ratios_exist)
+        change.ratio_interval = stats_middle(ratios, n_resamples, level);
+    free(sample);
+    free(ratios);
+    free(differences);
+    return change;
 }
 
 double stats_chi_square(const uint64_t *counts, const double *shares, size_t n)

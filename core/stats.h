@@ -24,6 +24,23 @@ double stats_median(const double *values, size_t n);
 struct interval stats_bootstrap_median(const double *values, size_t n, double level,
                                        unsigned n_resamples, uint64_t seed);
 
+/* What changed between two samples: medians of `after` beside those of `before`. */
+struct stats_change {
+    double difference; /* median(after) − median(before) */
+    struct interval difference_interval;
+    double ratio; /* median(after) / median(before); NaN unless the latter is positive */
+    struct interval ratio_interval; /* NaN where a resampled median of `before` was not positive */
+};
+
+/* Percentile bootstrap intervals for two independent samples: each is resampled by itself, and the
+ * difference and the ratio of the medians are taken of every pair (Efron and Tibshirani, An
+ * Introduction to the Bootstrap, 1993, §8.3 and §13.3). Both come from the same n_resamples draws
+ * of `seed`, so that the one excludes 0 when the other excludes 1. With one value on each side the
+ * intervals are points: they say nothing. n_before, n_after > 0. */
+struct stats_change stats_bootstrap_change(const double *before, size_t n_before,
+                                           const double *after, size_t n_after, double level,
+                                           unsigned n_resamples, uint64_t seed);
+
 /* Pearson's χ² of counts against expected shares (which sum to 1). Cells with expected share 0 must
  * have count 0, else the result is infinite. */
 double stats_chi_square(const uint64_t *counts, const double *shares, size_t n);

@@ -154,6 +154,105 @@ static void stats_bootstrap_covers_the_true_median_about_as_often_as_it_says(voi
     assert_true(covered >= 360 && covered <= 398);
 }
 
+static void stats_change_has_the_quantiles_counted_by_hand(void **state)
+{
+    /* A pair's resampled median is low, middle, high with 1/4, 1/2, 1/4: before 1 2 3, after 4 6 8.
+     * The nine differences 1 2 3 3 4 5 5 6 7 have the sixteenths 1 2 1+2 4 2+1 2 1: below 2 lies
+     * 1/16, up to 2 lie 3/16. The ratios from below are 4/3 with 1/16, then 2 (4/2 and 6/3) with
+     * 4/16; from above 8 with 1/16, then 6 with 2/16. */
+    const double before[] = {3, 1}, after[] = {4, 8};
+    struct stats_change change;
+
+    (void)state;
+    change = stats_bootstrap_change(before, 2, after, 2, 0.8, 10000, 7);
+    assert_exactly(change.difference, 4);
+    assert_exactly(change.difference_interval.low, 2);
+    assert_exactly(change.difference_interval.high, 6);
+    assert_exactly(change.ratio, 3);
+    assert_exactly(change.ratio_interval.low, 2);
+    assert_exactly(change.ratio_interval.high, 6);
+    change = stats_bootstrap_change(before, 2, after, 2, 0.95, 10000, 7);
+    assert_exactly(change.difference_interval.low, 1);
+    assert_exactly(change.difference_interval.high, 7);
+    assert_near(change.ratio_interval.low, 4.0 / 3, 1e-15);
+    assert_exactly(change.ratio_interval.high, 8);
+}
+
+static void stats_change_beside_a_constant_has_the_binomial_quantiles(void **state)
+{
+    /* The resampled median of nine is at most the k-th of them with P(Bin(9, k/9) >= 5): 0.14 % for
+     * the first, 3.04 % for the second, so that 2.5 % is cut off between them. */
+    const double before[] = {10, 10}, after[] = {16, 13, 18, 11, 15, 12, 19, 14, 17};
+    struct stats_change change = stats_bootstrap_change(before, 2, after, 9, 0.95, 20000, 1);
+
+    (void)state;
+    assert_near(change.ratio, 1.5, 1e-15);
+    assert_near(change.ratio_interval.low, 1.2, 1e-15);
+    assert_near(change.ratio_interval.high, 1.8, 1e-15);
+    assert_near(change.difference_interval.low, 2, 1e-15);
+    assert_near(change.difference_interval.high, 8, 1e-15);
+}
+
+static void stats_change_is_decided_by_its_seed(void **state)
+{
+    double before[40], after[40];
+    struct stats_change first, second;
+    struct rng rng;
+
+    (void)state;
+    rng_seed(&rng, 3);
+    for (int i = 0; i < 40; i++) {
+        before[i] = rng_unit(&rng);
+        after[i] = rng_unit(&rng);
+    }
+    first = stats_bootstrap_change(before, 40, after, 40, 0.95, 999, 5);
+    second = stats_bootstrap_change(before, 40, after, 40, 0.95, 999, 5);
+    assert_memory_equal(&first, &second, sizeof(first));
+    second = stats_bootstrap_change(before, 40, after, 40, 0.95, 999, 6);
+    assert_true(fabs(first.ratio_interval.low - second.ratio_interval.low) > 0);
+    assert_exactly(first.ratio, second.ratio);
+}
+
+static void stats_change_from_nothing_has_no_ratio(void **state)
+{
+    const double zeros[] = {0, 0, 0}, mixed[] = {0, 0, 5, 5, 5}, ones[] = {1, 1, 1};
+    struct stats_change change = stats_bootstrap_change(zeros, 3, ones, 3, 0.95, 100, 1);
+
+    (void)state;
+    assert_exactly(change.difference, 1);
+    assert_exactly(change.difference_interval.low, 1);
+    assert_exactly(change.difference_interval.high, 1);
+    assert_true(isnan(change.ratio));
+    assert_true(isnan(change.ratio_interval.low) && isnan(change.ratio_interval.high));
+    /* The median is positive, some resampled ones are not. */
+    change = stats_bootstrap_change(mixed, 5, ones, 3, 0.95, 1000, 1);
+    assert_near(change.ratio, 0.2, 1e-15);
+    assert_true(isnan(change.ratio_interval.low));
+    assert_exactly(change.difference_interval.low, -4);
+    assert_exactly(change.difference_interval.high, 1);
+}
+
+static void
+stats_change_shows_a_difference_where_there_is_none_about_as_often_as_it_says(void **state)
+{
+    int n_shown = 0;
+    struct rng rng;
+
+    (void)state;
+    rng_seed(&rng, 11);
+    for (int trial = 0; trial < 1000; trial++) {
+        double before[15], after[15];
+        struct stats_change change;
+        for (int i = 0; i < 15; i++) {
+            before[i] = 1 + rng_exponential(&rng, 1);
+            after[i] = 1 + rng_exponential(&rng, 1);
+        }
+        change = stats_bootstrap_change(before, 15, after, 15, 0.95, 400, rng_next(&rng));
+        n_shown += change.ratio_interval.low > 1 || change.ratio_interval.high < 1;
+    }
+    assert_in_range(n_shown, 20, 70); /* 5 % of 1000, the percentile interval being a little wide */
+}
+
 static void stats_chi_square_of_a_known_table(void **state)
 {
     /* Mendel's peas: 315, 108, 101, 32 against 9:3:3:1. */
@@ -244,6 +343,12 @@ int main(void)
         cmocka_unit_test(stats_bootstrap_of_constant_or_single_values_is_a_point),
         cmocka_unit_test(stats_bootstrap_widens_with_its_level),
         cmocka_unit_test(stats_bootstrap_covers_the_true_median_about_as_often_as_it_says),
+        cmocka_unit_test(stats_change_has_the_quantiles_counted_by_hand),
+        cmocka_unit_test(stats_change_beside_a_constant_has_the_binomial_quantiles),
+        cmocka_unit_test(stats_change_is_decided_by_its_seed),
+        cmocka_unit_test(stats_change_from_nothing_has_no_ratio),
+        cmocka_unit_test(
+            stats_change_shows_a_difference_where_there_is_none_about_as_often_as_it_says),
         cmocka_unit_test(stats_chi_square_of_a_known_table),
         cmocka_unit_test(stats_chi_square_of_impossible_counts_is_infinite),
         cmocka_unit_test(stats_chi_square_p_agrees_with_the_tables),
