@@ -36,9 +36,16 @@ static const struct option_def throw_options[] = {
 static int throw_run(int argc, char **argv);
 static int other_run(int argc, char **argv);
 
-static const struct cli_verb throw_verb = {"throw",         "throw at a peg", "[options] URL [URL]",
-                                           "Some details.", throw_options,    throw_run};
-static const struct cli_verb other_verb = {"other", "do something else", "", NULL, NULL, other_run};
+static const struct cli_verb throw_verb = {
+    .name = "throw",
+    .summary = "throw at a peg",
+    .usage = "[options] URL [URL]",
+    .details = "Some details.",
+    .options = throw_options,
+    .run = throw_run,
+};
+static const struct cli_verb other_verb = {
+    .name = "other", .summary = "do something else", .usage = "", .run = other_run};
 static const struct cli_verb *const verbs[] = {&throw_verb, &other_verb, NULL};
 
 static int throw_run(int argc, char **argv)
