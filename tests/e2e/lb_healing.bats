@@ -126,12 +126,22 @@ healed() { # N
     [ "$(names | tr '\n' ' ')" = "Server1 Server2 Server3 " ]
 }
 
+heartbeats() {
+    get /metrics | sed -n 's/^quoit_lb_heartbeats_total //p'
+}
+
 @test "an LB that was stopped itself does not take its servers for dead" {
-    start_lb --heartbeat-ms 20 --fall 2
-    local before
+    start_lb --heartbeat-ms 300 --fall 1
+    local before asked
     before=$(cluster pid)
+    # as when a machine sleeps: the LB has asked, all stop, all go on, the answers are there
+    asked=$(heartbeats)
+    signal_all STOP server
+    within 2 eval '[ "$(heartbeats)" -gt '"$asked"' ]'
     kill -STOP "$LB_PID"
-    sleep 0.5
+    sleep 0.8
+    signal_all CONT server
+    sleep 0.1
     kill -CONT "$LB_PID"
     sleep 0.2
     [ "$(cluster pid)" = "$before" ]
