@@ -499,7 +499,7 @@ static void refused_changes_change_nothing(void **state)
 
 static void a_change_is_answered_though_the_state_cannot_be_written(void **state)
 {
-    char dir[64] = "/tmp/quoit-control-XXXXXX", path[128], command[128];
+    char dir[64] = "/tmp/quoit-control-XXXXXX", path[128], away[80], command[128];
     int status;
 
     (void)state;
@@ -509,12 +509,16 @@ static void a_change_is_answered_though_the_state_cannot_be_written(void **state
     snprintf(path, sizeof(path), "%s/cluster.json", dir);
     lb_bed_wait(access(path, F_OK) == 0);
     assert_int_equal(lb_bed_metric(bed, "quoit_lb_failed_saves_total"), 0);
-    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-    assert_int_equal(system(command), 0);
+    snprintf(away, sizeof(away), "%s.away", dir);
+    assert_int_equal(rename(dir, away), 0);
     lb_bed_call(bed, "POST", "/add", "{\"n\":1,\"hostnames\":[\"A1\"]}", &status);
     assert_int_equal(status, 200);
     assert_true(lb_bed_metric(bed, "quoit_lb_failed_saves_total") > 0);
     assert_string_equal(lb_bed_rep(bed), "Server1 Server2 Server3 A1");
+    lb_bed_tell_to_end(bed);
+    assert_int_equal(lb_bed_wait_end(bed), 0);
+    snprintf(command, sizeof(command), "rm -rf '%s'", away);
+    assert_int_equal(system(command), 0);
 }
 
 int main(void)
