@@ -9,35 +9,33 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
-#include "core/rng.h"
+#include "loadgen/generator.h"
 #include "loadgen/progress.h"
 
-#define DRAIN_S 1.0
-/* For all that is not a connection: the loop, files, libraries. */
+#define DRAIN_NS NS_PER_S
+/* For all that is not a connection: the loops, files, libraries. */
 #define SPARE_DESCRIPTORS 64
+#define DESCRIPTORS_A_THREAD 4
+/* From the start of the threads to the plan's begin: time for all of them to be there. */
+#define START_NS (5 * NS_PER_MS)
 
 struct load {
     const struct load_config *config;
     struct ev_loop *loop;
-    struct client *client;
-    struct schedule schedule;
-    struct verify verify;
-    struct rng rng;
-    struct result *result;
+    struct generator *generators[RESULT_MAX_THREADS];
+    uint32_t n_generators;
+    bool interrupted;
+    uint64_t began_ns;
     struct progress progress;
-    uint32_t n_busy;
-    bool *slot_is_measured; /* by slot: which phase its request belongs to */
-    uint64_t cpu_started_ns;
-    uint64_t warmup_started_ns;
-    uint64_t n_warmup_failed;
     struct ev_signal on_int, on_term;
-    struct ev_timer drain;
+    struct ev_async ended; /* a generator did */
     struct ev_timer tick;
 };
 
-static int raise_descriptor_limit(uint32_t n_connections, struct err *err)
+static int raise_descriptor_limit(uint32_t n_connections, uint32_t n_threads, struct err *err)
 {
-    const rlim_t need = (rlim_t)n_connections + SPARE_DESCRIPTORS;
+    const rlim_t need =
+        (rlim_t)n_connections + SPARE_DESCRIPTORS + (rlim_t)n_threads * DESCRIPTORS_A_THREAD;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -56,88 +54,78 @@ static int raise_descriptor_limit(uint32_t n_connections, struct err *err)
     return 0;
 }
 
-static void begin_measured(struct load *load, uint64_t now_ns)
-{
-    load->cpu_started_ns = clock_cpu_ns();
-    load->result->started_ns = now_ns;
-    load->result->ended_ns = now_ns;
-    load->result->started_wall_ns = clock_wall_ns();
-}
+/* ---- progress ---- */
 
-static void send_next(struct load *load, uint32_t slot, uint64_t now_ns)
+/* What the plan or the limits say about a phase, whichever is nearer. */
+static struct schedule_limit limit_of(const struct result_settings *settings, bool warming_up)
 {
-    enum schedule_phase phase = schedule_next(&load->schedule, now_ns);
-    struct client_request request = {.target = NULL};
+    struct schedule_limit limit = warming_up ? settings->warmup : settings->measured;
 
-    if (phase == SCHEDULE_OVER) {
-        if (load->n_busy == 0)
-            ev_break(load->loop, EVBREAK_ALL);
-        return;
+    if (settings->plan && !warming_up) {
+        uint64_t whole_ns = arrivals_plan_duration_ns(settings->plan);
+        if (whole_ns != UINT64_MAX)
+            limit.duration_ns = whole_ns - arrivals_plan_warmup_ns(settings->plan);
     }
-    if (phase == SCHEDULE_WARMUP && load->warmup_started_ns == 0)
-        load->warmup_started_ns = now_ns;
-    if (phase == SCHEDULE_MEASURED && load->result->started_ns == 0)
-        begin_measured(load, now_ns);
-    load->slot_is_measured[slot] = phase == SCHEDULE_MEASURED;
-    load->n_busy++;
-    workload_next(load->config->workload, &load->rng, slot, &request);
-    client_submit(load->client, slot, &request);
-}
-
-static void on_done(void *context, uint32_t slot, const struct client_answer *answer)
-{
-    struct load *load = context;
-    enum verdict verdict = verify_answer(&load->verify, answer);
-
-    assert(load->n_busy > 0);
-    load->n_busy--;
-    if (load->slot_is_measured[slot]) {
-        result_record(load->result, verdict, answer);
-    } else {
-        load->result->n_warmup++;
-        load->n_warmup_failed += verdict != VERDICT_OK;
-    }
-    send_next(load, slot, answer->done_ns);
+    return limit;
 }
 
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct load *load = timer->data;
-    const struct result *result = load->result;
-    const bool warming_up = result->started_ns == 0;
-    const struct progress_state state = {
-        .warming_up = warming_up,
-        .n_done = warming_up ? result->n_warmup : result_requests(result),
-        .n_failed = warming_up ? load->n_warmup_failed : result->n_failed,
-        .elapsed_ns = clock_now_ns() - (warming_up ? load->warmup_started_ns : result->started_ns),
-        .limit = warming_up ? load->config->settings.warmup : load->config->settings.measured,
-    };
+    struct generator_progress sum = {.started_ns = 0};
+    struct progress_state state;
 
     (void)loop, (void)events;
+    for (uint32_t i = 0; i < load->n_generators; i++) {
+        struct generator_progress one = generator_look(load->generators[i]);
+        if (one.started_ns && (!sum.started_ns || one.started_ns < sum.started_ns))
+            sum.started_ns = one.started_ns;
+        sum.n_warmup += one.n_warmup;
+        sum.n_warmup_failed += one.n_warmup_failed;
+        sum.n_done += one.n_done;
+        sum.n_failed += one.n_failed;
+    }
+    state = (struct progress_state){
+        .warming_up = sum.started_ns == 0,
+        .n_done = sum.started_ns ? sum.n_done : sum.n_warmup,
+        .n_failed = sum.started_ns ? sum.n_failed : sum.n_warmup_failed,
+        .elapsed_ns = clock_now_ns() - (sum.started_ns ? sum.started_ns : load->began_ns),
+        .limit = limit_of(&load->config->settings, sum.started_ns == 0),
+    };
     progress_show(&load->progress, &state);
 }
 
-static void on_drained(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)timer, (void)events;
-    ev_break(loop, EVBREAK_ALL);
-}
+/* ---- life ---- */
 
 static void on_signal(struct ev_loop *loop, struct ev_signal *watcher, int events)
 {
     struct load *load = watcher->data;
 
+    (void)loop, (void)events;
+    /* The second one cuts short what the first lets end. */
+    for (uint32_t i = 0; i < load->n_generators; i++)
+        generator_stop(load->generators[i], load->interrupted ? 0 : DRAIN_NS);
+    load->interrupted = true;
+}
+
+/* On a generator's thread. */
+static void tell_end(void *context)
+{
+    struct load *load = context;
+
+    ev_async_send(load->loop, &load->ended);
+}
+
+static void on_ended(struct ev_loop *loop, struct ev_async *watcher, int events)
+{
+    struct load *load = watcher->data;
+    uint32_t n_running = 0;
+
     (void)events;
-    if (load->result->interrupted || load->n_busy == 0) {
-        load->result->interrupted = true;
+    for (uint32_t i = 0; i < load->n_generators; i++)
+        n_running += !generator_has_ended(load->generators[i]);
+    if (n_running == 0)
         ev_break(loop, EVBREAK_ALL);
-        return;
-    }
-    load->result->interrupted = true;
-    schedule_stop(&load->schedule);
-    ev_now_update(loop);
-    ev_timer_set(&load->drain, DRAIN_S, 0.);
-    ev_timer_start(loop, &load->drain);
 }
 
 static void start_watchers(struct load *load)
@@ -146,12 +134,12 @@ static void start_watchers(struct load *load)
 
     ev_signal_init(&load->on_int, on_signal, SIGINT);
     ev_signal_init(&load->on_term, on_signal, SIGTERM);
-    load->on_int.data = load->on_term.data = load;
+    ev_async_init(&load->ended, on_ended);
+    ev_timer_init(&load->tick, on_tick, interval_s, interval_s);
+    load->on_int.data = load->on_term.data = load->ended.data = load->tick.data = load;
     ev_signal_start(load->loop, &load->on_int);
     ev_signal_start(load->loop, &load->on_term);
-    ev_init(&load->drain, on_drained);
-    ev_timer_init(&load->tick, on_tick, interval_s, interval_s);
-    load->tick.data = load;
+    ev_async_start(load->loop, &load->ended);
     if (load->config->progress)
         ev_timer_start(load->loop, &load->tick);
 }
@@ -160,63 +148,95 @@ static void stop_watchers(struct load *load)
 {
     ev_signal_stop(load->loop, &load->on_int);
     ev_signal_stop(load->loop, &load->on_term);
-    ev_timer_stop(load->loop, &load->drain);
+    ev_async_stop(load->loop, &load->ended);
     ev_timer_stop(load->loop, &load->tick);
 }
 
-/* The run itself; everything is open. */
-static void drive(struct load *load)
+static struct result *gather(struct load *load)
 {
-    const uint32_t n_slots = load->config->settings.n_in_flight;
+    struct result *whole = result_new(&load->config->settings, &load->config->addr);
+
+    for (uint32_t i = 0; i < load->n_generators; i++) {
+        struct result *part = generator_result(load->generators[i]);
+        if (i == 0 && part->timeline) {
+            whole->timeline = part->timeline;
+            part->timeline = NULL;
+        }
+        result_merge(whole, part);
+    }
+    whole->interrupted = load->interrupted;
+    result_finish(whole);
+    return whole;
+}
+
+/* The run itself; everything is open. */
+static int drive(struct load *load, struct err *err)
+{
+    uint32_t n_started = 0;
+    int rc = 0;
 
     start_watchers(load);
-    for (uint32_t slot = 0; slot < n_slots; slot++)
-        send_next(load, slot, clock_now_ns());
-    if (load->n_busy > 0)
+    load->began_ns = clock_now_ns();
+    while (rc == 0 && n_started < load->n_generators) {
+        rc = generator_start(load->generators[n_started], load->began_ns + START_NS);
+        n_started += rc == 0;
+    }
+    if (rc < 0) {
+        err_set_errno(err, rc, "no thread could be started");
+        for (uint32_t i = 0; i < n_started; i++)
+            generator_stop(load->generators[i], 0);
+    } else {
         ev_run(load->loop, 0);
+    }
+    for (uint32_t i = 0; i < n_started; i++)
+        generator_join(load->generators[i]);
     stop_watchers(load);
     progress_clear(&load->progress);
+    return rc;
+}
 
-    if (load->result->started_ns)
-        load->result->cpu_ns = clock_cpu_ns() - load->cpu_started_ns;
-    load->result->n_abandoned = load->n_busy;
-    load->result->connections = client_counts(load->client);
-    result_finish(load->result);
+/* No more threads than have something to do. */
+static uint32_t choose_n_generators(const struct result_settings *settings)
+{
+    uint32_t n = settings->n_threads ? settings->n_threads : 1;
+
+    assert(n <= RESULT_MAX_THREADS);
+    if (n > settings->n_in_flight)
+        n = settings->n_in_flight;
+    if (settings->measured.n_requests && n > settings->measured.n_requests)
+        n = (uint32_t)settings->measured.n_requests;
+    return n;
 }
 
 int load_run(const struct load_config *config, struct result **ret_result, struct err *err)
 {
-    static const struct client_handler handler = {.on_done = on_done};
     const struct result_settings *settings = &config->settings;
-    struct load load = {.config = config, .verify = {.expect = settings->expect}};
+    struct load load = {.config = config};
+    uint32_t n_generators = choose_n_generators(settings);
     int rc;
 
-    rc = raise_descriptor_limit(settings->n_in_flight, err);
+    rc = raise_descriptor_limit(settings->n_in_flight, n_generators, err);
     if (rc < 0)
         return rc;
     load.loop = ev_loop_new(EVFLAG_AUTO);
     if (!load.loop)
         return err_set(err, -EMFILE, "no event loop could be made");
-    const struct client_config client_config = {
-        .loop = load.loop,
-        .addr = config->addr,
-        .n_slots = settings->n_in_flight,
-        .timeout_ns = settings->timeout_ns,
-        .keep_body_bytes = verify_keep_bytes(&load.verify),
-    };
-    rc = client_open(config->client, &client_config, &handler, &load, &load.client, err);
-    if (rc < 0)
-        goto out;
-    rng_seed(&load.rng, settings->seed);
-    schedule_init(&load.schedule, settings->warmup, settings->measured);
     progress_init(&load.progress, config->progress);
-    load.slot_is_measured = mem_zalloc(settings->n_in_flight, sizeof(bool));
-    load.result = result_new(settings, &config->addr);
-    drive(&load);
-    *ret_result = load.result;
-out:
-    client_close(load.client);
+    while (rc == 0 && load.n_generators < n_generators) {
+        const struct generator_config generator_config = {.load = config,
+                                                          .index = load.n_generators,
+                                                          .n_generators = n_generators,
+                                                          .on_end = tell_end,
+                                                          .context = &load};
+        rc = generator_new(&generator_config, &load.generators[load.n_generators], err);
+        load.n_generators += rc == 0;
+    }
+    if (rc == 0)
+        rc = drive(&load, err);
+    if (rc == 0)
+        *ret_result = gather(&load);
+    for (uint32_t i = 0; i < load.n_generators; i++)
+        generator_free(load.generators[i]);
     ev_loop_destroy(load.loop);
-    free(load.slot_is_measured);
     return rc;
 }

@@ -1,10 +1,8 @@
-/* One load: a window of slots over a client, driven by a schedule, on a loop of its own.
+/* A load: one or more generator threads over one address, merged into one result at the end.
  *
- *   schedule ── is there a next request? ──┐
- *   workload ── which? ────────────────────┤
- *                                          ▼
- *   slot free ─▶ send_next ─▶ client_submit ─▶ … ─▶ on_done ─▶ verify ─▶ result ─▶ slot free
- */
+ *   main thread    signals, progress ── stop ──▶ generators
+ *   generator 0 … N−1 (loadgen/generator.h) each with its share of the requests, rate and window
+ *                  result 0 … N−1 ──▶ result_merge ──▶ one result */
 #ifndef QUOIT_LOADGEN_LOAD_H
 #define QUOIT_LOADGEN_LOAD_H
 
@@ -21,10 +19,11 @@
 
 struct load_config {
     struct addr addr;
-    struct workload *workload;       /* (ref) */
-    const struct spec *client;       /* of client_family (ref) */
-    struct result_settings settings; /* the limits, timeout, window and seed are taken from here */
-    FILE *progress;                  /* where progress is shown; NULL: nowhere */
+    struct workload *const *workloads; /* one a thread (ref) */
+    const struct spec *client;         /* of client_family (ref) */
+    /* Limits, timeout, window, threads, seed and the open loop's plan are taken from here. */
+    struct result_settings settings;
+    FILE *progress; /* where progress is shown; NULL: nowhere */
 };
 
 /* Runs it to its end, or until SIGINT or SIGTERM: then nothing more is sent, what is in flight has

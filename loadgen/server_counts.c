@@ -52,6 +52,20 @@ static struct server_count *find(struct server_counts *counts, const char *name,
     return server;
 }
 
+static void add_counts(struct server_count *into, const struct server_count *from)
+{
+    into->n_ok += from->n_ok;
+    into->n_failed += from->n_failed;
+}
+
+void server_counts_merge(struct server_counts *into, const struct server_counts *from)
+{
+    for (size_t i = 0; i < from->n_servers; i++)
+        add_counts(find(into, from->servers[i].name, from->servers[i].n_bytes), &from->servers[i]);
+    add_counts(&into->unnamed, &from->unnamed);
+    add_counts(&into->others, &from->others);
+}
+
 void server_counts_add(struct server_counts *counts, const char *name, size_t n_bytes, bool ok)
 {
     struct server_count *server;

@@ -32,6 +32,8 @@ void server_counts_init(struct server_counts *counts);
 void server_counts_done(struct server_counts *counts);
 /* n_bytes: 0 for an answer without a name, at most NAME_MAX_BYTES. */
 void server_counts_add(struct server_counts *counts, const char *name, size_t n_bytes, bool ok);
+/* Adds what `from` counted. */
+void server_counts_merge(struct server_counts *into, const struct server_counts *from);
 /* By name, numbers by value (Server2 before Server10). No add may follow. */
 void server_counts_sort(struct server_counts *counts);
 

@@ -1,5 +1,5 @@
-/* What is asked: a workload makes the requests. A new one is a file with its ops; the load asks for
- * a request each time a slot is free. */
+/* What is asked: a workload makes the requests, one instance a thread. A new one is a file with its
+ * ops; the load asks for a request each time one is to be sent. */
 #ifndef QUOIT_LOADGEN_WORKLOAD_H
 #define QUOIT_LOADGEN_WORKLOAD_H
 
@@ -7,12 +7,15 @@
 
 #include "backends/client.h"
 #include "core/rng.h"
+#include "loadgen/keys.h"
+#include "loadgen/trace.h"
 
 struct workload;
 
 struct workload_ops {
     const char *name;
-    /* Required. The next request of a slot. What it points to holds until the slot's next call. */
+    /* Required. The next request of a slot, into a zeroed one. What it points to holds until the
+     * slot's next call. */
     void (*next)(struct workload *workload, struct rng *rng, uint32_t slot,
                  struct client_request *ret_request);
     /* Required. Takes what the maker made. */
@@ -24,8 +27,23 @@ struct workload {
     const struct workload_ops *ops;
 };
 
-/* `home`: GET of one target, over and over. The target is borrowed. */
-struct workload *workload_home_new(const char *target);
+/* Where {key} stands in target, headers or body, the request's key is written. */
+#define WORKLOAD_KEY "{key}"
+
+/* One request, and what varies in it. Everything is borrowed. */
+struct workload_http {
+    const char *target;
+    const char *method;        /* NULL: GET */
+    const char *headers;       /* lines, each ended by CRLF; NULL: none */
+    const char *body;          /* NULL: none */
+    const struct spec *keys;   /* of keys_family; NULL: none */
+    const struct trace *trace; /* its paths take the target's place, its ids are keys; NULL: none */
+    struct keys_place place;   /* this thread among the others */
+};
+
+/* Named "home" when nothing varies, else "keys" or "trace". 0 or -EINVAL with the reason. */
+int workload_http_new(const struct workload_http *config, struct workload **ret_workload,
+                      struct err *err);
 
 static inline void workload_next(struct workload *workload, struct rng *rng, uint32_t slot,
                                  struct client_request *ret_request)

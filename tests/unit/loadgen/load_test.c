@@ -36,16 +36,21 @@ static struct load_config make_config(uint64_t n_requests, uint32_t n_in_flight)
 
 static struct result *run(struct load_config config, const char *target)
 {
+    const struct workload_http http = {.target = target};
+    struct workload *workloads[RESULT_MAX_THREADS] = {NULL};
     struct result *result = NULL;
     struct spec client;
     struct err err;
 
     assert_int_equal(spec_parse(&client_family, "curl", &client, &err), 0);
     config.client = &client;
-    config.workload = workload_home_new(target);
+    config.workloads = workloads;
+    for (uint32_t i = 0; i == 0 || i < config.settings.n_threads; i++)
+        assert_int_equal(workload_http_new(&http, &workloads[i], &err), 0);
     if (load_run(&config, &result, &err) < 0)
         fail_msg("%s: %s", target, err.message);
-    workload_free(config.workload);
+    for (uint32_t i = 0; i < RESULT_MAX_THREADS; i++)
+        workload_free(workloads[i]);
     spec_done(&client);
     return result;
 }
@@ -298,10 +303,8 @@ static void the_window_raises_the_limit_of_descriptors_or_says_why_not(void **st
     if (before.rlim_max < CLIENT_MAX_SLOTS) {
         assert_int_equal(spec_parse(&client_family, "curl", &client, &err), 0);
         config.client = &client;
-        config.workload = workload_home_new("/ok");
         assert_int_equal(load_run(&config, &result, &err), -EMFILE);
         assert_non_null(strstr(err.message, "file descriptors"));
-        workload_free(config.workload);
         spec_done(&client);
     }
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
