@@ -1,13 +1,16 @@
-/* quoit report: the published results, in the README. */
+/* quoit report: the published results, in the README and on a page of their own. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/verbs.h"
 #include "core/file.h"
+#include "core/mem.h"
+#include "experiments/html.h"
 #include "experiments/report.h"
 
 #define README_MAX_BYTES (4 * 1024 * 1024)
+#define PAGE_MAX_BYTES (64 * 1024 * 1024)
 
 struct report_options {
     const char *readme;
@@ -56,7 +59,8 @@ static const struct cli_verb report_verb = {
     .usage = "[options]",
     .details =
         "Between the lines <!-- quoit:report NAME --> and <!-- /quoit:report --> goes what\n"
-        "report/NAME holds: question, figures, table, conditions. Nothing is run.\n"
+        "report/NAME holds: question, figures, table, conditions. report/index.html shows all of\n"
+        "it on one page that opens offline. Nothing is run.\n"
         "\n"
         "Exit code: 0 ok, 1 failed or (--check) different, 2 wrong usage, 4 the result to adopt\n"
         "is INVALID.",
@@ -86,8 +90,9 @@ static int adopt(const struct report_options *opt)
     return EXIT_OK;
 }
 
-/* is: the README; should: with its blocks made anew. */
-static int finish(const struct report_options *opt, const struct buf *is, const struct buf *should)
+/* is: a file; should: what it is to be. Writes it, or with --check shows where they differ. */
+static int finish(const struct report_options *opt, const char *path, const struct buf *is,
+                  const struct buf *should)
 {
     struct err err;
     struct buf difference;
@@ -96,16 +101,39 @@ static int finish(const struct report_options *opt, const struct buf *is, const 
                 (!buf_len(is) || !memcmp(buf_head(is), buf_head(should), buf_len(is)));
     buf_init(&difference, 0);
     if (opt->check && !same) {
-        report_print_difference(opt->readme, is, should, &difference);
+        report_print_difference(path, is, should, &difference);
         fputs(buf_str(&difference), stdout);
-        fprintf(stderr, "quoit report: %s is not what %s says; `make report` rewrites it\n",
-                opt->readme, opt->report);
+        fprintf(stderr, "quoit report: %s is not what %s says; `make report` rewrites it\n", path,
+                opt->report);
         code = EXIT_FAILED;
     } else if (!same) {
-        int status = file_write_atomic(opt->readme, buf_head(should), buf_len(should), &err);
+        int status = file_write_atomic(path, buf_head(should), buf_len(should), &err);
         code = status < 0 ? fail(&err) : EXIT_OK;
     }
     buf_done(&difference);
+    return code;
+}
+
+/* The page of all results; without results there is none. */
+static int finish_page(const struct report_options *opt)
+{
+    struct err err;
+    struct buf is, should;
+    size_t n = 0;
+    int code = EXIT_OK;
+    char *path = mem_printf("%s/index.html", opt->report);
+    buf_init(&is, PAGE_MAX_BYTES);
+    buf_init(&should, PAGE_MAX_BYTES);
+    int status = html_print_page(opt->report, &should, &n, &err);
+    if (status >= 0 && n)
+        status = file_read(path, &is, &err);
+    if (status < 0 && status != -ENOENT)
+        code = fail(&err);
+    else if (n)
+        code = finish(opt, path, &is, &should);
+    buf_done(&is);
+    buf_done(&should);
+    free(path);
     return code;
 }
 
@@ -130,7 +158,9 @@ static int run_verb(int argc, char **argv)
         err_prefix(&err, "%s", opt.readme);
         code = fail(&err);
     } else
-        code = finish(&opt, &is, &should);
+        code = finish(&opt, opt.readme, &is, &should);
+    if (code == EXIT_OK)
+        code = finish_page(&opt);
     buf_done(&is);
     buf_done(&should);
     return code;

@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/name.h"
+#include "experiments/endpoints.h"
 #include "experiments/manifest.h"
 #include "experiments/outcome.h"
 #include "experiments/resultdir.h"
@@ -24,16 +25,11 @@
 
 /* ——— one folder, read and checked ——— */
 
-struct entry {
-    cJSON *manifest;
-    cJSON *result;
-};
-
-static void entry_close(struct entry *entry)
+void report_entry_close(struct report_entry *entry)
 {
     cJSON_Delete(entry->manifest);
     cJSON_Delete(entry->result);
-    *entry = (struct entry){0};
+    *entry = (struct report_entry){0};
 }
 
 /* Rows of samples.tsv below its heading. */
@@ -68,7 +64,7 @@ static bool manifest_has(const cJSON *manifest, const char *name)
     return false;
 }
 
-static int check_figures(const struct entry *entry, const char *dir, struct err *err)
+static int check_figures(const struct report_entry *entry, const char *dir, struct err *err)
 {
     static const char *const themes[] = {"light", "dark"};
     const cJSON *kind;
@@ -87,9 +83,9 @@ static int check_figures(const struct entry *entry, const char *dir, struct err 
 }
 
 /* Reads both files and holds them against the folder and each other. */
-static int entry_open(const char *dir, struct entry *ret_entry, struct err *err)
+static int entry_open(const char *dir, struct report_entry *ret_entry, struct err *err)
 {
-    struct entry entry = {0};
+    struct report_entry entry = {0};
     double n_samples = 0;
     char *path = mem_printf("%s/result.json", dir);
     int status = -EINVAL;
@@ -111,7 +107,7 @@ static int entry_open(const char *dir, struct entry *ret_entry, struct err *err)
 out:
     free(path);
     if (status < 0)
-        entry_close(&entry);
+        report_entry_close(&entry);
     else
         *ret_entry = entry;
     return status;
@@ -147,21 +143,28 @@ static void print_figures(const cJSON *result, const char *dir, struct buf *out)
     }
 }
 
-/* Date, commit, machine, sizes, verdict. */
-static void print_conditions(const struct entry *entry, const char *dir, struct buf *out)
+void report_print_conditions(const struct report_entry *entry, struct buf *out)
 {
     const cJSON *host = json_get(entry->manifest, "host");
     const cJSON *build = json_get(entry->manifest, "quoit");
-    const cJSON *warning;
     bool dirty = cJSON_IsTrue(json_get(build, "dirty"));
-    buf_appendf(out, "*Measured %.10s, commit %.*s%s, on ", outcome_text(entry->manifest, "date"),
+    buf_appendf(out, "Measured %.10s, commit %.*s%s, on ", outcome_text(entry->manifest, "date"),
                 COMMIT_DIGITS, outcome_text(build, "commit"),
                 dirty ? " with uncommitted changes" : "");
     const char *cpu = json_get_string(host, "cpu");
     buf_appendf(out, "%s with %.0f cores: ", cpu ? cpu : "an unnamed CPU",
                 outcome_number(host, "cores"));
     table_print_conditions(entry->result, out);
-    buf_appendf(out, ". Verdict: %s.", outcome_valid(entry->result) ? "VALID" : "INVALID");
+    buf_append_str(out, ".");
+}
+
+/* Date, commit, machine, sizes, verdict. */
+static void print_conditions(const struct report_entry *entry, const char *dir, struct buf *out)
+{
+    const cJSON *warning;
+    buf_append_str(out, "*");
+    report_print_conditions(entry, out);
+    buf_appendf(out, " Verdict: %s.", outcome_valid(entry->result) ? "VALID" : "INVALID");
     cJSON_ArrayForEach (warning, json_get(json_get(entry->result, "verdict"), "warnings")) {
         if (cJSON_IsString(warning))
             buf_appendf(out, " Note: %s.", warning->valuestring);
@@ -169,14 +172,14 @@ static void print_conditions(const struct entry *entry, const char *dir, struct 
     buf_appendf(out, " All of it: [%s](%s).*\n", dir, dir);
 }
 
-int report_print_block(const char *report_dir, const char *name, struct buf *out, struct err *err)
+/* A folder that may be shown: whole, of that name, VALID, with all figures. */
+int report_entry_open(const char *dir, const char *name, struct report_entry *ret_entry,
+                      struct err *err)
 {
-    struct entry entry;
-    struct grid grid;
-    char *dir = mem_printf("%s/%s", report_dir, name);
+    struct report_entry entry;
     int status = entry_open(dir, &entry, err);
     if (status < 0)
-        goto out_dir;
+        return status;
     if (strcmp(outcome_text(entry.result, "name"), name))
         status = err_set(err, -EINVAL, "%s holds a result of '%s'", dir,
                          outcome_text(entry.result, "name"));
@@ -185,7 +188,20 @@ int report_print_block(const char *report_dir, const char *name, struct buf *out
     else
         status = check_figures(&entry, dir, err);
     if (status < 0)
-        goto out_entry;
+        report_entry_close(&entry);
+    else
+        *ret_entry = entry;
+    return status;
+}
+
+int report_print_block(const char *report_dir, const char *name, struct buf *out, struct err *err)
+{
+    struct report_entry entry;
+    struct grid grid;
+    char *dir = mem_printf("%s/%s", report_dir, name);
+    int status = report_entry_open(dir, name, &entry, err);
+    if (status < 0)
+        goto out_dir;
     buf_appendf(out, "**%s**\n\n", outcome_text(entry.result, "question"));
     print_figures(entry.result, dir, out);
     table_make(entry.result, &grid);
@@ -194,9 +210,16 @@ int report_print_block(const char *report_dir, const char *name, struct buf *out
     buf_append_str(out, "\n");
     table_print_fits(entry.result, "- ", out);
     buf_append_str(out, "\n");
+    if (json_get(entry.result, "endpoints")) {
+        buf_append_str(out, "<details>\n<summary>Every endpoint, asked once</summary>\n\n");
+        grid_init(&grid);
+        endpoints_make_table(json_get(entry.result, "endpoints"), &grid);
+        grid_print_markdown(&grid, out);
+        grid_done(&grid);
+        buf_append_str(out, "\n</details>\n\n");
+    }
     print_conditions(&entry, dir, out);
-out_entry:
-    entry_close(&entry);
+    report_entry_close(&entry);
 out_dir:
     free(dir);
     return status;
@@ -379,7 +402,7 @@ static int replace_folder(const cJSON *manifest, const char *from, const char *t
 int report_adopt(const char *result_dir, const char *report_dir, bool allow_dirty, char **ret_name,
                  struct err *err)
 {
-    struct entry entry;
+    struct report_entry entry;
     int status = entry_open(result_dir, &entry, err);
     if (status < 0)
         return status;
@@ -406,6 +429,6 @@ int report_adopt(const char *result_dir, const char *report_dir, bool allow_dirt
     }
     if (status >= 0)
         *ret_name = mem_strdup(name);
-    entry_close(&entry);
+    report_entry_close(&entry);
     return status;
 }

@@ -9,11 +9,27 @@
 #ifndef QUOIT_EXPERIMENTS_REPORT_H
 #define QUOIT_EXPERIMENTS_REPORT_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "core/buf.h"
 #include "core/err.h"
+
+/* One published result, read. */
+struct report_entry {
+    cJSON *manifest;
+    cJSON *result;
+};
+
+/* Opens report_dir/NAME, checking what report_print_block() says. Pair with report_entry_close().
+ */
+int report_entry_open(const char *dir, const char *name, struct report_entry *ret_entry,
+                      struct err *err);
+/* Takes a zeroed one. */
+void report_entry_close(struct report_entry *entry);
+/* "Measured DATE, commit C, on CPU with N cores: N = 3 servers, …." */
+void report_print_conditions(const struct report_entry *entry, struct buf *out);
 
 /* Appends what stands between the markers for report_dir/NAME, after checking the folder: every
  * file is there and what the manifest says, manifest and result agree, the verdict is VALID, the

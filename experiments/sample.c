@@ -195,7 +195,7 @@ static void load_command(const struct sample_config *config, const char *address
     snprintf(words->in_flight, sizeof(words->in_flight), "%" PRIu64, settings->in_flight);
     snprintf(words->warmup, sizeof(words->warmup), "%" PRIu64, settings->warmup);
     snprintf(words->seed, sizeof(words->seed), "%" PRIu64, config->seed);
-    snprintf(words->bucket, sizeof(words->bucket), "%d", COURSE_BUCKET_MS);
+    snprintf(words->bucket, sizeof(words->bucket), "%dms", COURSE_BUCKET_MS);
     if (settings->duration_ns)
         snprintf(words->count, sizeof(words->count), "%" PRIu64 "ms",
                  settings->duration_ns / NS_PER_MS);
@@ -215,8 +215,9 @@ static void load_command(const struct sample_config *config, const char *address
     }
     if (events) {
         argv[n++] = "--timeline";
-        argv[n++] = words->bucket;
         argv[n++] = files->timeline;
+        argv[n++] = "--timeline-bucket";
+        argv[n++] = words->bucket;
     }
     argv[n] = NULL;
 }

@@ -84,7 +84,7 @@ static void experiment_names_file_line_and_what_was_meant(void **state)
     refuse(ABOUT "[cluster]\nzzzzzzzzz = 3\n", "there are servers, placement, hash");
     refuse(ABOUT "[clustre]\nservers = 3\n",
            "x.ini:5: unknown section [clustre]: did you mean [cluster]?");
-    refuse(ABOUT "[events]\n", "x.ini:5: unknown section [events]");
+    refuse(ABOUT "[evnets]\n", "x.ini:5: unknown section [evnets]: did you mean [events]?");
     refuse(ABOUT "[cluster]\nservers = 3\nhash = xxh64\nservers = 4\n",
            "x.ini:8: 'servers' is set twice in [cluster], first in line 6");
     refuse(ABOUT "[cluster]\nservers = three\n", "x.ini:6: ");
