@@ -6,6 +6,7 @@
 #include "cmd/verbs.h"
 #include "core/mem.h"
 #include "core/rng.h"
+#include "doctor/doctor.h"
 #include "experiments/child.h"
 #include "experiments/datadir.h"
 #include "experiments/runner.h"
@@ -24,6 +25,7 @@ struct run_options {
     bool no_figures;
     bool quiet;
     bool list;
+    bool lint;
 };
 
 #define FIELD(name) offsetof(struct run_options, name)
@@ -70,6 +72,10 @@ static const struct option_def options[] = {
      .type = OPTION_FLAG,
      .offset = FIELD(list),
      .help = "print the experiments there are"},
+    {.name = "lint",
+     .type = OPTION_FLAG,
+     .offset = FIELD(lint),
+     .help = "run nothing, print what a careful reviewer would object to"},
     {.name = "quiet",
      .short_name = 'q',
      .type = OPTION_FLAG,
@@ -137,7 +143,36 @@ static int worse(int a, int b)
     return EXIT_OK;
 }
 
-static int run_all(const struct runner_config *config, char **given, int n_given)
+/* The quick checks, once: what is not well goes to stderr and, with all the rest, into the
+ * manifests. */
+static cJSON *ask_doctor(const struct runner_config *config)
+{
+    const struct doctor_wants wants = {.results_dir = config->results};
+    struct doctor_report report;
+    doctor_run(&wants, DOCTOR_QUICK, &report);
+    for (size_t i = 0; i < report.n && config->progress; i++) {
+        const struct doctor_finding *finding = &report.findings[i];
+        if (finding->level >= DOCTOR_WARN)
+            fprintf(config->progress, "quoit doctor: %s: %s: %s%s%s\n",
+                    doctor_level_name(finding->level), finding->name, finding->found,
+                    finding->advice ? "; " : "", finding->advice ? finding->advice : "");
+    }
+    cJSON *json = doctor_json(&report);
+    doctor_report_done(&report);
+    return json;
+}
+
+static int run_one(const struct runner_config *config, const char *name, bool lint)
+{
+    struct err err;
+    int status = lint ? runner_lint(config, name, stdout, &err) : runner_run(config, name, &err);
+    if (status >= 0)
+        return status;
+    fprintf(stderr, "quoit run: %s\n", err.message);
+    return status == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int run_all(struct runner_config *config, char **given, int n_given, bool lint)
 {
     struct err err;
     char **names;
@@ -152,19 +187,17 @@ static int run_all(const struct runner_config *config, char **given, int n_given
         suite_free_names(names, n);
         return EXIT_FAILED;
     }
+    cJSON *doctor = lint ? NULL : ask_doctor(config);
+    config->doctor = doctor;
     for (size_t i = 0; i < n && !interrupt_came(); i++) {
-        int status = runner_run(config, names[i], &err);
-        if (i + 1 < n && status >= 0)
+        code = worse(code, run_one(config, names[i], lint));
+        if (i + 1 < n)
             printf("\n");
-        if (status < 0) {
-            fprintf(stderr, "quoit run: %s\n", err.message);
-            status = status == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
-        }
-        code = worse(code, status);
     }
     if (interrupt_came())
         code = EXIT_INTERRUPTED;
     interrupt_close();
+    cJSON_Delete(doctor);
     suite_free_names(names, n);
     return code;
 }
@@ -195,7 +228,7 @@ static int run_verb(int argc, char **argv)
         plots = opt.plots ? mem_strdup(opt.plots) : datadir_find("plots", &err);
         found = plots != NULL;
     }
-    const struct runner_config config = {
+    struct runner_config config = {
         .program = program,
         .experiments = experiments,
         .plots = plots,
@@ -208,7 +241,7 @@ static int run_verb(int argc, char **argv)
     if (!found || (opt.list && runner_list(experiments, stdout, &err) < 0))
         fprintf(stderr, "quoit run: %s\n", err.message);
     else
-        code = opt.list ? EXIT_OK : run_all(&config, names, n_names);
+        code = opt.list ? EXIT_OK : run_all(&config, names, n_names, opt.lint);
     free(program);
     free(experiments);
     free(plots);

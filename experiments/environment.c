@@ -3,6 +3,8 @@
 #include <curl/curl.h>
 #include <ev.h>
 #include <gnu/libc-version.h>
+#include <llhttp.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +31,7 @@ static bool read_line(const char *path, char *text, size_t bytes)
 /* The value of "KEY : value" in a file of such lines. */
 static bool read_field(const char *path, const char *key, char *text, size_t bytes)
 {
-    char line[512];
+    char line[4096];
     bool found = false;
     FILE *file = fopen(path, "re");
     if (!file)
@@ -55,6 +57,14 @@ static void add_text(cJSON *object, const char *key, const char *text)
         cJSON_AddNullToObject(object, key);
 }
 
+/* A hypervisor shows itself among the CPU's flags (x86). */
+static bool cpu_is_virtual(void)
+{
+    char flags[4096];
+    return read_field("/proc/cpuinfo", "flags", flags, sizeof(flags)) &&
+           strstr(flags, " hypervisor");
+}
+
 cJSON *environment_host(void)
 {
     char text[256];
@@ -68,6 +78,10 @@ cJSON *environment_host(void)
     json_add_int64(host, "cores", n_cores > 0 ? n_cores : 0);
     known = read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", text, sizeof(text));
     add_text(host, "governor", known ? text : NULL);
+    known = read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", text,
+                      sizeof(text));
+    add_text(host, "clocksource", known ? text : NULL);
+    cJSON_AddBoolToObject(host, "virtual", cpu_is_virtual());
     if (read_field("/proc/meminfo", "MemTotal", text, sizeof(text)))
         json_add_uint64(host, "memory_bytes", strtoull(text, NULL, 10) * 1024);
     else
@@ -95,6 +109,10 @@ cJSON *environment_libraries(const char *gnuplot)
     unsigned xxhash = XXH_versionNumber();
     snprintf(text, sizeof(text), "%u.%u.%u", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
     add_text(libraries, "xxhash", text);
+    add_text(libraries, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+    snprintf(text, sizeof(text), "%d.%d.%d", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+             LLHTTP_VERSION_PATCH);
+    add_text(libraries, "llhttp", text);
     add_text(libraries, "gnuplot", gnuplot);
     snprintf(text, sizeof(text), "glibc %s", gnu_get_libc_version());
     add_text(libraries, "libc", text);

@@ -4,11 +4,11 @@
 
 #include <cjson/cJSON.h>
 
-/* {"cpu","cores","governor","memory_bytes","kernel","machine","load_average"}; null where the
- * system does not tell. */
+/* {"cpu","cores","governor","clocksource","virtual","memory_bytes","kernel","machine","load_average"};
+ * null where the system does not tell. */
 cJSON *environment_host(void);
-/* {"libev":"4.33","libcurl":…,"cjson":…,"xxhash":…,"gnuplot":…,"libc":…}. gnuplot: what
- * figure_gnuplot_version() said, or NULL. */
+/* {"libev":"4.33","libcurl":…,"cjson":…,"xxhash":…,"openssl":…,"llhttp":…,"gnuplot":…,"libc":…}.
+ * gnuplot: what figure_gnuplot_version() said, or NULL. */
 cJSON *environment_libraries(const char *gnuplot);
 /* {"version","commit","dirty","compiler","cflags"} of this program. */
 cJSON *environment_build(void);

@@ -131,6 +131,22 @@ static const struct option_def load_options[] = {
      .fallback = "1000",
      .max = 1000000000,
      .help = "requests before those that count"},
+    {.name = "steady_percent",
+     .type = OPTION_U64,
+     .offset = AT(load, steady_percent),
+     .metavar = "PERCENT",
+     .fallback = "0",
+     .max = 100,
+     .help = "warm up, in windows of so many requests as warmup says, until the rates of three in "
+             "a row are within so much; 0: do not ask"},
+    {.name = "steady_windows",
+     .type = OPTION_U64,
+     .offset = AT(load, steady_windows),
+     .metavar = "N",
+     .fallback = "10",
+     .min = 3,
+     .max = EXPERIMENT_MAX_WINDOWS,
+     .help = "windows of the warm-up at most"},
     {.name = "path",
      .type = OPTION_STRING,
      .offset = AT(load, path),
@@ -407,6 +423,8 @@ static int settings_check(const struct experiment_settings *settings, struct err
     if ((status = spec_parse(&spawner_family, cluster->spawner, &spec, err)) < 0)
         return err_prefix(err, "cluster.spawner");
     spec_done(&spec);
+    if (settings->load.steady_percent && !settings->load.warmup)
+        return err_set(err, -EINVAL, "load.steady_percent: windows of load.warmup = 0 requests");
     const char *path = settings->load.path;
     if (path[0] != '/')
         return err_set(err, -EINVAL, "load.path: '%s' does not begin with '/'", path);

@@ -3,7 +3,7 @@
  *
  *     [experiment]  name title question repeats measures
  *     [cluster]     servers placement hash threads spawner
- *     [load]        requests duration in_flight warmup path
+ *     [load]        requests duration in_flight warmup steady_percent steady_windows path
  *     [axis]        vary (SECTION.KEY)  values (blank-separated)  labels (separated by |)
  *     [axis2]       the same: the points are then the product, [axis2] turning fastest
  *     [events]      at TIME = what is done to the cluster then (events.h)
@@ -27,6 +27,7 @@
 #define EXPERIMENT_MAX_VALUES 32
 #define EXPERIMENT_MAX_SERVERS 64
 #define EXPERIMENT_MAX_KINDS 8
+#define EXPERIMENT_MAX_WINDOWS 32
 #define EXPERIMENT_MAX_SAMPLES 5000
 #define EXPERIMENT_MAX_FILE_BYTES (64 * 1024)
 
@@ -58,7 +59,9 @@ struct experiment_load {
     uint64_t requests;    /* 0 with a duration */
     uint64_t duration_ns; /* 0: until all requests are sent */
     uint64_t in_flight;
-    uint64_t warmup; /* requests sent before those that count */
+    uint64_t warmup;         /* requests sent before those that count */
+    uint64_t steady_percent; /* see warmup.h; 0 = the warm-up has one length */
+    uint64_t steady_windows;
     const char *path;
 };
 

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "experiments/course_outcome.h"
+#include "experiments/lint.h"
 #include "experiments/verdict.h"
 
 /* ——— writing ——— */
@@ -164,6 +166,10 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
     if (run->endpoints)
         cJSON_AddItemToObject(result, "endpoints", cJSON_Duplicate(run->endpoints, true));
     cJSON_AddItemToObject(result, "verdict", verdict_judge(run, summary));
+    long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cJSON *objections = lint_plan(experiment, n_cores > 0 ? (unsigned)n_cores : 1);
+    lint_run(objections, run, summary);
+    cJSON_AddItemToObject(result, "lint", objections);
     return result;
 }
 
@@ -173,7 +179,9 @@ void outcome_print_samples(const struct run *run, struct buf *out)
     buf_appendf(
         out,
         "# %s: one row a sample, in the order in which they were taken; fields are separated "
-        "by tabs\n# repeat: from 1; seed: of the load balancer; ok, errors: requests\n",
+        "by tabs\n# repeat: from 1; at: seconds after the start of the run; windows: of the "
+        "warm-up until "
+        "steady, with a ? when it never was; seed: of the load balancer; ok, errors: requests\n",
         experiment->about.name);
     for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
         buf_appendf(out, "# %s: %s, in %s\n", metric->name, metric->help, metric->unit);
@@ -181,7 +189,7 @@ void outcome_print_samples(const struct run *run, struct buf *out)
                         "there at the start, other=N\n");
     for (size_t a = 0; a < experiment->n_axes; a++)
         buf_appendf(out, "%s\t", experiment->axes[a].vary);
-    buf_append_str(out, "repeat\tseed\tok\terrors\tseconds");
+    buf_append_str(out, "repeat\tat\twindows\tseed\tok\terrors\tseconds");
     for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
         buf_appendf(out, "\t%s", metric->name);
     buf_append_str(out, "\tcounts\n");
@@ -193,8 +201,9 @@ void outcome_print_samples(const struct run *run, struct buf *out)
             size_t value = experiment_value_index(experiment, sample->point, a);
             buf_appendf(out, "%s\t", experiment->axes[a].values[value]);
         }
-        buf_appendf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.6f",
-                    sample->repeat + 1, sample->seed, sample->n_ok, sample->n_errors,
+        buf_appendf(out, "%" PRIu64 "\t%.3f\t%zu%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.6f",
+                    sample->repeat + 1, sample->at_s, sample->n_windows,
+                    sample->unsteady ? "?" : "", sample->seed, sample->n_ok, sample->n_errors,
                     sample->seconds);
         for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
             buf_appendf(out, "\t%.6g", sample_metric_value(sample, metric));

@@ -20,6 +20,7 @@
 #include "experiments/child.h"
 #include "experiments/endpoints.h"
 #include "experiments/figure.h"
+#include "experiments/lint.h"
 #include "experiments/manifest.h"
 #include "experiments/outcome.h"
 #include "experiments/resultdir.h"
@@ -188,6 +189,7 @@ static int runner_take_sample(struct runner *runner, const struct slot *slot, st
     experiment_point(run->experiment, slot->point, &settings);
     struct sample *sample = &run->samples[run->n_samples];
     *sample = (struct sample){.point = slot->point, .repeat = slot->repeat};
+    sample->at_s = (double)(clock_wall_ns() - run->started_ns) / (double)NS_PER_S;
     /* The seed is that of the point and repeat, whatever place in the order they got. */
     uint64_t mixed = rng_mix64(rng_mix64(run->seed + slot->repeat) + slot->point);
     sample->seed = mixed >> 12; /* exact in a double, for readers of the JSON */
@@ -350,6 +352,7 @@ static void runner_print(const struct runner *runner)
     }
     buf_append_str(&out, "\n");
     table_print_verdict(runner->result, &out);
+    table_print_lint(runner->result, &out);
     buf_appendf(&out, "\n%s/\n", runner->dir.final);
     cJSON_ArrayForEach (file, json_get(runner->manifest, "files")) {
         const char *name = outcome_text(file, "name");
@@ -404,6 +407,8 @@ int runner_run(const struct runner_config *config, const char *name, struct err 
     if (status >= 0) {
         runner.manifest =
             manifest_make(&runner.run, config->overrides, config->n_overrides, runner.gnuplot);
+        if (config->doctor)
+            cJSON_AddItemToObject(runner.manifest, "doctor", cJSON_Duplicate(config->doctor, true));
         status = runner_take_samples(&runner, err);
     }
     if (status >= 0 && runner.run.interrupted && !runner.run.n_samples) {
@@ -419,6 +424,25 @@ int runner_run(const struct runner_config *config, const char *name, struct err 
     runner_done(&runner);
     /* From here on it is no fault of what the caller wrote. */
     return status == -EINVAL && understood ? -EPROTO : status;
+}
+
+int runner_lint(const struct runner_config *config, const char *name, FILE *out, struct err *err)
+{
+    struct runner runner = {.config = config};
+    struct buf text;
+    int status = runner_read_experiment(&runner, name, err);
+    if (status < 0)
+        return status;
+    long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cJSON *objections = lint_plan(&runner.experiment, n_cores > 0 ? (unsigned)n_cores : 1);
+    buf_init(&text, 0);
+    lint_print(objections, &text);
+    fprintf(out, "%s: %s\n%s", name, runner.experiment.about.title,
+            buf_len(&text) ? buf_str(&text) : "  nothing to object to\n");
+    buf_done(&text);
+    cJSON_Delete(objections);
+    runner_done(&runner);
+    return 0;
 }
 
 struct listing {

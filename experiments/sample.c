@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/name.h"
+#include "experiments/warmup.h"
 
 #define SAMPLE_MAX_BYTES (1024 * 1024)
 #define SAMPLE_MAX_TIMELINE_BYTES (32 * 1024 * 1024)
@@ -263,7 +264,9 @@ int sample_take(const struct sample_config *config, struct sample *sample, struc
     int status = testbed_start(&testbed, &testbed_config, err);
     if (status < 0)
         return status;
-    status = sample_load(config, &testbed, sample, err);
+    status = warmup_run(config, testbed.address, sample, err);
+    if (status >= 0)
+        status = sample_load(config, &testbed, sample, err);
     int stopped = testbed_stop(&testbed, status < 0 ? NULL : err);
     if (status >= 0 && stopped < 0)
         status = stopped;

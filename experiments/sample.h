@@ -2,6 +2,7 @@
 #ifndef QUOIT_EXPERIMENTS_SAMPLE_H
 #define QUOIT_EXPERIMENTS_SAMPLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,9 @@
 struct sample {
     size_t point;      /* of the experiment, see experiment_point() */
     uint64_t repeat;   /* from 0 */
+    double at_s;       /* when it was taken, after the run's start */
+    size_t n_windows;  /* of the warm-up until steady, see warmup.h */
+    bool unsteady;     /* it never was */
     uint64_t seed;     /* of the load balancer */
     uint64_t n_ok;     /* requests answered well */
     uint64_t n_errors; /* requests that were not */

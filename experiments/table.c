@@ -7,6 +7,7 @@
 
 #include "core/json.h"
 #include "experiments/course_outcome.h"
+#include "experiments/lint.h"
 #include "experiments/outcome.h"
 
 /* The key of "cluster.hash". */
@@ -242,4 +243,13 @@ void table_print_verdict(const cJSON *result, struct buf *out)
     buf_appendf(out, "%s\n", outcome_valid(result) ? "VALID" : "INVALID");
     print_list(json_get(verdict, "reasons"), "  ", out);
     print_list(json_get(verdict, "warnings"), "  note: ", out);
+}
+
+void table_print_lint(const cJSON *result, struct buf *out)
+{
+    const cJSON *objections = json_get(result, "lint");
+    if (!cJSON_GetArraySize(objections))
+        return;
+    buf_append_str(out, "A careful reviewer would object:\n");
+    lint_print(objections, out);
 }

@@ -19,4 +19,7 @@ void table_print_fits(const cJSON *result, const char *line_start, struct buf *o
 /* "VALID", or "INVALID" and the reasons, then warnings; a line each. */
 void table_print_verdict(const cJSON *result, struct buf *out);
 
+/* The objections of lint.h, a line each; nothing where there are none. */
+void table_print_lint(const cJSON *result, struct buf *out);
+
 #endif

@@ -143,21 +143,95 @@ no_process_is_left() {
     nothing_is_left
 }
 
+# ---- the experiments of the tree, small ----------------------------------------------------------
+
+run_small() { # NAME ARGUMENT…
+    local name=$1
+    shift
+    cd "$ROOT" # experiments/ and plots/ of the tree
+    run --separate-stderr "${quoit[@]}" run "$name" --results "$dir/results" -q \
+        --set load.requests=200 --set load.warmup=20 "$@"
+}
+
+small_result() { # NAME FILE
+    echo "$dir/results/$1"/*/"$2"
+}
+
+@test "A2: mean, least and most loaded server for every N, and the throughput" {
+    run_small A2 --set experiment.repeats=3
+    expect_status 0
+    r=$(small_result LB-A2-balance result.json)
+    jq -e '[.points[].n_servers] == [2, 3, 4, 5, 6]' "$r"
+    jq -e 'all(.points[]; .n_samples == 3 and .least.median <= .requests / .n_servers and
+        .most.median >= .requests / .n_servers and .peak_to_mean.exact > 1.9)' "$r"
+    r=$(small_result LB-A2-rate result.json)
+    jq -e '[.points[].metrics.rate.median > 1] | all and length == 5' "$r"
+    jq -e 'any(.lint[]; .about == "closed loop") and any(.lint[]; .about == "duration")' "$r"
+    [ -s "$(small_result LB-A2-balance balance-dark.svg)" ]
+    [ -s "$(small_result LB-A2-rate rate-light.svg)" ]
+    # the warm-up was watched, and the order of the samples is on record
+    awk -F '\t' '!/^#/ && $4 != "windows" && $4 + 0 < 3 { exit 1 }' \
+        "$(small_result LB-A2-rate samples.tsv)"
+    grep -v '^#' "$(small_result LB-A2-rate samples.tsv)" | tail -n +2 | cut -f 3 | sort -gc
+    jq -e '.doctor.findings | length > 3' "$(small_result LB-A2-rate manifest.json)"
+    no_process_is_left
+}
+
+@test "A4: shares by hash, by hash and N, and the blame" {
+    run_small A4 --set experiment.repeats=1
+    expect_status 4 # one repeat shows no spread
+    jq -e '.points | length == 6 and ([.[].values[0]] | index("md5")) == 5' \
+        "$(small_result LB-A4-shares result.json)"
+    jq -e '[.points[] | select(.values[0] == "md5") | .n_servers] == [2, 3, 4, 5, 6]' \
+        "$(small_result LB-A4-servers result.json)"
+    # the exact shares tell that it is the server hash
+    jq -e '[.points[].peak_to_mean.exact] | .[0] > 2.5 and .[2] > 2.5 and .[1] < 1.3 and .[3] < 1.2' \
+        "$(small_result LB-A4-blame result.json)"
+    jq -e '.verdict.reasons == ["too few repeats: 1, at least 3 are needed to see a spread"]' \
+        "$(small_result LB-A4-servers result.json)"
+    jq -e 'any(.lint[]; .about == "repeats")' "$(small_result LB-A4-shares result.json)"
+    [ -s "$(small_result LB-A4-servers peaks-light.svg)" ]
+    no_process_is_left
+}
+
+@test "a part's name, a suite's and an experiment's all run it" {
+    for name in A1 LB-A1; do
+        rm -rf "$dir/results"
+        run_small "$name" --no-figures --set experiment.repeats=3
+        expect_status 0
+        [ -s "$(small_result LB-A1 result.json)" ]
+    done
+}
+
+@test "--lint says what to object to and runs nothing" {
+    FAKE_LOG=$dir/calls run_fake --lint --set experiment.repeats=1 --set experiment.measures=rates \
+        --set load.warmup=0
+    expect_status 0
+    [[ $output == *"repeats: one repeat"* && $output == *"baseline: nothing varies"* ]]
+    [[ $output == *"warm-up: none"* && $output == *"closed loop: 64 in flight"* ]]
+    [ ! -e "$dir/calls" ] && [ ! -e "$dir/results" ]
+    run_fake --lint --set axis.vary=load.in_flight --set axis.values="1 2" \
+        --set experiment.repeats=6
+    [[ $output == *"nothing to object to"* ]]
+    run_fake --lint --set cluster.serverz=3
+    expect_status 2
+}
+
 # ---- verdicts, provoked --------------------------------------------------------------------------
 
 @test "counts that fit are VALID, and the same seed makes the same order" {
     run_fake --seed 3 --set axis.vary=load.in_flight --set axis.values="1 2 4"
     expect_status 0
     first=$(grep -v '^T ' <<<"$output" | head -n 3)
-    order=$stderr
+    order=$(grep '^T ' <<<"$stderr")
     [[ $output == *VALID* ]]
     rm -rf "$dir/results"
     run_fake --seed 3 --set axis.vary=load.in_flight --set axis.values="1 2 4"
-    [ "$stderr" = "$order" ]
+    [ "$(grep '^T ' <<<"$stderr")" = "$order" ]
     [ "$(grep -v '^T ' <<<"$output" | head -n 3)" = "$first" ]
     rm -rf "$dir/results"
     run_fake --seed 4 --set axis.vary=load.in_flight --set axis.values="1 2 4"
-    [ "$stderr" != "$order" ]
+    [ "$(grep '^T ' <<<"$stderr")" != "$order" ]
 }
 
 invalid() { # REASON

@@ -87,19 +87,21 @@ static void figure_texts_cannot_become_commands(void **state)
 static void figure_is_the_same_to_the_byte_when_drawn_again(void **state)
 {
     static const char *const themes[] = {"light", "dark"};
+    static const char *const kinds[] = {"shares", "balance", "rate", "peaks"};
+    static const char *const grid[] = {"axis2.vary=cluster.servers", "axis2.values=2 3 4", NULL};
     struct buf again;
-    cJSON *result = result_of(NULL);
+    cJSON *result = result_of(grid);
     (void)state;
     buf_init(&again, 0);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 8; i++) {
+        const char *kind = kinds[i / 2], *theme = themes[i % 2];
         buf_clear(&out);
         buf_clear(&again);
-        assert_int_equal(figure_draw(result, "plots", "shares", themes[i], scratch, &out, NULL), 0);
-        assert_int_equal(figure_draw(result, "plots", "shares", themes[i], scratch, &again, NULL),
-                         0);
+        assert_int_equal(figure_draw(result, "plots", kind, theme, scratch, &out, NULL), 0);
+        assert_int_equal(figure_draw(result, "plots", kind, theme, scratch, &again, NULL), 0);
         assert_int_equal(buf_len(&out), buf_len(&again));
         assert_memory_equal(buf_head(&out), buf_head(&again), buf_len(&out));
-        expect(i ? "#0d1117" : "#ffffff");
+        expect(i % 2 ? "#0d1117" : "#ffffff");
     }
     buf_done(&again);
     cJSON_Delete(result);
@@ -117,6 +119,51 @@ static void figure_says_units_n_repeats_and_every_number(void **state)
     expect(">Server3</");
     expect(">good</");
     assert_null(strstr(buf_str(&out), "GNUPLOT"));
+    cJSON_Delete(result);
+}
+
+static const char *const by_servers[] = {"axis.vary=cluster.servers", "axis.values=2 3 4 5 6",
+                                         NULL};
+
+static void figure_of_balance_has_mean_least_and_most_measured_and_exact(void **state)
+{
+    cJSON *result = result_of(by_servers);
+    (void)state;
+    assert_int_equal(figure_draw(result, "plots", "balance", "light", scratch, &out, NULL), 0);
+    expect("10000 requests a run · 3 repeats");
+    expect(">requests a server</");
+    expect(">N = 6</");
+    expect(">mean 1667</");
+    expect(">7891</");
+    expect(">most/mean 4.73</");
+    expect(">exactly 4.73</");
+    cJSON_Delete(result);
+}
+
+static void figure_of_rates_has_unit_and_medians(void **state)
+{
+    cJSON *result = result_of(by_servers);
+    (void)state;
+    assert_int_equal(figure_draw(result, "plots", "rate", "light", scratch, &out, NULL), 0);
+    expect(">requests/s</");
+    expect(">N = 2</");
+    expect(">2000</");
+    expect("3 repeats");
+    cJSON_Delete(result);
+}
+
+static void figure_of_peaks_has_a_panel_a_hash_and_an_exact_number_a_bar(void **state)
+{
+    static const char *const grid[] = {"axis2.vary=cluster.servers", "axis2.values=2 3", NULL};
+    cJSON *result = result_of(grid);
+    (void)state;
+    assert_int_equal(figure_draw(result, "plots", "peaks", "light", scratch, &out, NULL), 0);
+    expect(">bad</");
+    expect(">good</");
+    expect(">1.91</");
+    expect(">2.53</");
+    expect(">1.19</");
+    expect(">N = 3</");
     cJSON_Delete(result);
 }
 
@@ -195,6 +242,9 @@ int main(void)
         cmocka_unit_test(figure_texts_cannot_become_commands),
         cmocka_unit_test(figure_is_the_same_to_the_byte_when_drawn_again),
         cmocka_unit_test(figure_says_units_n_repeats_and_every_number),
+        cmocka_unit_test(figure_of_balance_has_mean_least_and_most_measured_and_exact),
+        cmocka_unit_test(figure_of_rates_has_unit_and_medians),
+        cmocka_unit_test(figure_of_peaks_has_a_panel_a_hash_and_an_exact_number_a_bar),
         cmocka_unit_test(figure_is_drawn_for_any_number_of_points_and_servers),
         cmocka_unit_test(figure_failure_tells_what_gnuplot_said),
         cmocka_unit_test(figure_kinds_are_scripts),

@@ -119,12 +119,17 @@ static void outcome_samples_have_a_heading_and_a_row_each(void **state)
     (void)state;
     buf_init(&text, 0);
     fixture.run.samples[1].n_strangers = 4;
+    fixture.run.samples[1].n_windows = 7;
+    fixture.run.samples[1].unsteady = true;
+    fixture.run.samples[1].at_s = 1.25;
     outcome_print_samples(&fixture.run, &text);
     fixture.run.samples[1].n_strangers = 0;
     const char *line = buf_str(&text);
     while (*line == '#')
         line = strchr(line, '\n') + 1;
-    assert_true(!strncmp(line, "cluster.hash\trepeat\tseed\tok\terrors\tseconds\trate\t", 46));
+    assert_true(
+        !strncmp(line, "cluster.hash\trepeat\tat\twindows\tseed\tok\terrors\tseconds\trate\t",
+                 strlen("cluster.hash\trepeat\tat\twindows\tseed\tok\terrors\tseconds\trate\t")));
     for (const char *c = line; *c != '\n'; c++)
         n_tabs += *c == '\t';
     for (; *line; line = strchr(line, '\n') + 1, n_rows++) {
@@ -134,9 +139,11 @@ static void outcome_samples_have_a_heading_and_a_row_each(void **state)
         assert_int_equal(n, n_tabs);
     }
     assert_int_equal(n_rows, 1 + 6);
-    assert_non_null(strstr(buf_str(&text), "\nquadratic\t1\t100\t10000\t0\t0.500000\t1000\t"));
+    assert_non_null(
+        strstr(buf_str(&text), "\nquadratic\t1\t0.000\t0\t100\t10000\t0\t0.500000\t1000\t"));
     assert_non_null(strstr(buf_str(&text), "\tServer1=8437 Server2=469 Server3=1094\n"));
     assert_non_null(strstr(buf_str(&text), " other=4\n"));
+    assert_non_null(strstr(buf_str(&text), "\nxxh64\t1\t1.250\t7?\t101\t"));
     buf_done(&text);
 }
 
