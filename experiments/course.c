@@ -208,8 +208,10 @@ int course_run(struct course *course, const struct course_config *config, struct
         uint64_t at_ns = begin_ns + events->at[i].at_ns, now_ns = clock_now_ns();
         status = child_wait(load, at_ns > now_ns ? at_ns - now_ns : 0, -1);
         if (status == 0) {
-            status = err_set(err, -EPROTO, "the load ended before the event '%s' at %.3g s",
-                             events->at[i].label, (double)events->at[i].at_ns / (double)NS_PER_S);
+            char what[160];
+            snprintf(what, sizeof(what), "ended before the event '%s' at %.3g s",
+                     events->at[i].label, (double)events->at[i].at_ns / (double)NS_PER_S);
+            status = child_fail(load, -EPROTO, what, err);
         } else if (status == -ETIMEDOUT) {
             int done = do_event(&doing, &events->at[i], err);
             status = done < 0 ? done : status;
@@ -329,8 +331,10 @@ static int find_columns(char *const *fields, size_t n, struct columns *columns, 
     const struct {
         const char *name;
         size_t *into;
-    } wanted[] = {
-        {"monotonic_ns", &columns->ns}, {"ok", &columns->ok}, {"failed", &columns->failed}};
+    } wanted[] = {{"t_s", &columns->t},
+                  {"monotonic_ns", &columns->ns},
+                  {"ok", &columns->ok},
+                  {"failed", &columns->failed}};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         size_t at = 0;
         while (at < n && strcmp(fields[at], wanted[i].name))

@@ -1,7 +1,6 @@
 #include "experiments/course_outcome.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/clock.h"
@@ -174,7 +173,7 @@ static void add_ms(struct grid *grid, const cJSON *number)
     if (!isfinite(median))
         grid_add(grid, "–");
     else
-        grid_add(grid, median < 10 ? "%.2f" : median < 100 ? "%.1f" : "%.0f", median);
+        grid_add(grid, median < 10 ? "%.2f ms" : median < 100 ? "%.1f ms" : "%.0f ms", median);
 }
 
 static void add_count(struct grid *grid, const cJSON *number)
@@ -192,9 +191,7 @@ void course_make_table(const cJSON *result, struct grid *grid)
     grid_add_column(grid, "done", false);
     grid_add_column(grid, "at, s", true);
     for (int step = 0; step < COURSE_N_STEPS; step++) {
-        char heading[40];
-        snprintf(heading, sizeof(heading), "%s, ms", course_steps[step].name);
-        grid_add_column(grid, heading, true);
+        grid_add_column(grid, course_steps[step].name, true);
     }
     grid_add_column(grid, "failed", true);
     grid_add_column(grid, "retried", true);

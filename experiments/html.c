@@ -50,6 +50,7 @@ static const char page_head[] =
     "border-bottom:1px solid var(--line)}\n"
     "th{font-weight:600}\n"
     ".number{text-align:right;white-space:nowrap}\n"
+    ".endpoints table{min-width:38rem}\n"
     ".endpoints td{overflow-wrap:anywhere}\n"
     ".verdict{font-weight:600}\n"
     ".good{color:var(--good)}\n"

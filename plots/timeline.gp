@@ -82,8 +82,8 @@ do for [e = 1:n_events] {
         font sized(13) textcolor rgb second
 }
 all(typical) = column('typical') == typical && column('point') == 1 ? column('rate') : NaN
-plot $timeline using 't':(all(0)) with fsteps linecolor rgb muted linewidth 0.6, \
-    $timeline using 't':(all(1)) with fsteps linecolor rgb first linewidth 2
+plot $timeline using 't':(all(0)) with steps linecolor rgb muted linewidth 0.6, \
+    $timeline using 't':(all(1)) with steps linecolor rgb first linewidth 2
 
 do for [e = 1:n_events] {
     unset object (10 + e)

@@ -116,6 +116,48 @@ publish() {
     done
 }
 
+# Every id is there once, and every reference within the page leads to one.
+page_is_whole() { # PAGE
+    grep -oE " id=[\"'][^\"']+" "$1" | cut -c 6- | sort >ids
+    [ -z "$(uniq -d ids)" ]
+    { grep -oE "href=[\"']#[^\"']+" "$1" | sed 's/.*#//'
+        grep -oE 'url\(#[^)]+' "$1" | sed 's/.*#//'
+        grep -oE 'aria-labelledby="[^"]+' "$1" | sed 's/.*"//'; } | sort -u >references
+    [ -s references ]
+    [ -z "$(comm -13 ids references)" ]
+}
+
+@test "the page opens offline: no reference leads out, every one within is whole" {
+    publish
+    page_is_whole report/index.html
+    run ! grep -niE 'https?:|src=|srcset=|@import|<script|<link|<iframe|url\([^#]' \
+        report/index.html
+    run ! grep -oE "href=[\"'][^#]" report/index.html
+    # One figure in each theme, with words for those who do not see it; headings; the manifest.
+    [ "$(grep -c '<svg role="img" aria-label="Figure: A tiny one\. Who answers?' \
+        report/index.html)" -eq 2 ]
+    grep -q '<h1>' report/index.html
+    grep -q '<h2 id="T-title">T: A tiny one</h2>' report/index.html
+    grep -q '<details>' report/index.html
+    grep -q '&quot;sha256&quot;' report/index.html
+    grep -q '<meta name="viewport"' report/index.html
+    grep -q 'prefers-color-scheme:dark' report/index.html
+    [ "$(grep -c '<html lang="en">' report/index.html)" -eq 1 ]
+}
+
+@test "--check compares the page byte for byte, and wants it to be there" {
+    publish
+    "$QUOIT" report --check
+    sed -i 's/>8437</>3333</' report/index.html
+    run -1 "$QUOIT" report --check
+    [[ $output == *"report/index.html:"*": differs"* ]]
+    rm report/index.html
+    run -1 "$QUOIT" report --check
+    [[ $output == *"report/index.html is not what report says"* ]]
+    "$QUOIT" report
+    "$QUOIT" report --check
+}
+
 @test "wrong usage exits 2" {
     run -2 "$QUOIT" report --check --adopt x
     run -2 "$QUOIT" report --allow-dirty

@@ -274,6 +274,103 @@ invalid() { # REASON
     invalid "too few repeats: 2"
 }
 
+# ---- events --------------------------------------------------------------------------------------
+
+# A tiny A3: three servers, one killed, one hanging, one removed, one added, 2.6 s.
+write_events() {
+    cat >"$dir/ini/E.ini" <<'END'
+[experiment]
+name = E
+title = A tiny failure
+question = What happens?
+repeats = 3
+measures = counts
+endpoints = checked
+[cluster]
+hash = xxh64
+[load]
+duration = 2600ms
+in_flight = 8
+[events]
+at 200ms = kill Server1
+at 500ms = stop random
+at 2s = rm 1
+at 2300ms = add S77
+[figure]
+kind = timeline
+table = events
+END
+}
+
+@test "failures under load: each step on one clock, endpoints checked, nothing failed" {
+    write_events
+    run --separate-stderr "${quoit[@]}" run E --experiments "$dir/ini" --plots "$ROOT/plots" \
+        --results "$dir/results" --seed 7
+    expect_status 0
+    r=$(echo "$dir"/results/E/*)
+    jq -e '.endpoints | length >= 13 and all(.good)' "$r/result.json"
+    jq -e '[.points[0].events[].label] ==
+        ["SIGKILL Server1", "SIGSTOP", "/rm 1", "/add S77"]' "$r/result.json"
+    # In order, and each as long after its event as can be.
+    jq -e '.points[0].events[0] | .at_s.median > 0.1 and .at_s.median < 0.5 and .failed.max == 0
+        and (.steps | .detected.min > 0 and .detected.median <= .out.median
+            and .out.median < .serving.median and .serving.max < 1500)' "$r/result.json"
+    jq -e '.points[0].events[1].steps.detected | .min > 500 and .max < 1900' "$r/result.json"
+    jq -e '.points[0].events[2] | .failed.max == 0 and .steps.drained.min > 0
+        and (.steps | has("serving") | not)' "$r/result.json"
+    jq -e '.points[0].events[3].steps | .serving.min > 0 and .answered.min > 0' "$r/result.json"
+    # Every answer is in a bucket, those of the hanging server's second too.
+    jq -e '.points[0].timeline | .bucket_ms == 50 and (.repeats | length) == 3
+        and all(.repeats[]; (.ok | length) >= 51)' "$r/result.json"
+    [ "$(jq '[.points[0].timeline.repeats[].ok | add] | add' "$r/result.json")" -eq \
+        "$(awk -F '\t' '/^#/ {next} !ok {while ($++ok != "ok"); next} {n += $ok} END {print n}' \
+            "$r/samples.tsv")" ]
+    jq -e '.experiment.events["at 2s"] == "rm 1"' "$r/manifest.json"
+    [[ $output == *"SIGKILL Server1"*"Every endpoint, asked once"*"GET /rep"*VALID* ]]
+    [ -s "$r/timeline-light.svg" ] && [ -s "$r/timeline-dark.svg" ]
+    no_process_is_left
+}
+
+@test "an interrupt between events keeps the samples before, and not even a stopped server is left" {
+    write_events
+    sed -i -e 's/endpoints = checked//' -e 's/repeats = 3/repeats = 9/' "$dir/ini/E.ini"
+    "${quoit[@]}" run E --experiments "$dir/ini" --no-figures --results "$dir/results" \
+        >"$dir/out" 2>"$dir/err.log" &
+    pid=$!
+    within 20 grep -q '^E \[1/' "$dir/err.log"
+    within 5 some_process_is_stopped
+    kill -INT "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -eq 130 ]
+    r=$(echo "$dir"/results/E/*)
+    jq -e '.interrupted and .n_samples >= 1 and .n_samples < 9 and (.verdict.valid | not)
+        and (.points[0].events | length) == 4' "$r/result.json"
+    grep -q 'interrupted after' "$dir/out"
+    no_process_is_left
+}
+
+some_process_is_stopped() {
+    local process
+    for process in $(marked server); do
+        ! grep -qs '^State:[[:space:]]*T' "/proc/$process/status" || return 0
+    done
+    return 1
+}
+
+@test "events that cannot be are refused with file and line" {
+    write_events
+    sed -i 's/at 2s = rm 1/at 2s = rn 1/' "$dir/ini/E.ini"
+    run --separate-stderr "${quoit[@]}" run E --experiments "$dir/ini" --no-figures
+    expect_status 2
+    expect_stderr "$dir/ini/E.ini:16: unknown event 'rn': did you mean 'rm'?"
+    write_events
+    run --separate-stderr "${quoit[@]}" run E --experiments "$dir/ini" --no-figures \
+        --set load.duration=2s
+    expect_status 2
+    expect_stderr "the load must go on after the last event, at 2.3 s"
+}
+
 # ---- failures ------------------------------------------------------------------------------------
 
 @test "a load balancer that fails ends the run and leaves nothing" {
