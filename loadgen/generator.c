@@ -479,14 +479,14 @@ void generator_free(struct generator *generator)
     free(generator);
 }
 
-int generator_start(struct generator *generator, uint64_t epoch_ns)
+int generator_start(struct generator *generator, uint64_t began_ns, uint64_t epoch_ns)
 {
     sigset_t all, before;
     int rc;
 
     generator->config.epoch_ns = epoch_ns;
     if (generator->settings->timeline_ns)
-        generator->result->timeline = timeline_new(generator->settings->timeline_ns, epoch_ns);
+        generator->result->timeline = timeline_new(generator->settings->timeline_ns, began_ns);
     /* Signals are the main thread's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

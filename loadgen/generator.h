@@ -38,8 +38,9 @@ int generator_new(const struct generator_config *config, struct generator **ret_
                   struct err *err);
 /* After its thread has been waited for. Takes NULL. */
 void generator_free(struct generator *generator);
-/* Starts the thread. 0, or a negative errno. */
-int generator_start(struct generator *generator, uint64_t epoch_ns);
+/* Starts the thread. A closed loop sends from began_ns on, which is now, an open one from epoch_ns.
+ * 0, or a negative errno. */
+int generator_start(struct generator *generator, uint64_t began_ns, uint64_t epoch_ns);
 /* Waits for the thread's end. */
 void generator_join(struct generator *generator);
 /* From any thread: nothing more is sent; what is in flight has drain_ns to end. */

@@ -178,7 +178,8 @@ static int drive(struct load *load, struct err *err)
     start_watchers(load);
     load->began_ns = clock_now_ns();
     while (rc == 0 && n_started < load->n_generators) {
-        rc = generator_start(load->generators[n_started], load->began_ns + START_NS);
+        rc =
+            generator_start(load->generators[n_started], load->began_ns, load->began_ns + START_NS);
         n_started += rc == 0;
     }
     if (rc < 0) {
