@@ -264,6 +264,7 @@ static const char *flags_text(struct compare_side *side, const char *flags)
 static void read_manifest(struct compare_side *side, const cJSON *manifest)
 {
     static const char *const not_host[] = {"load_average", NULL};
+    static const char *const not_library[] = {"gnuplot", NULL}; /* it draws, afterwards */
     static const char *const not_about[] = {"title", "question", NULL};
     static const char *const not_axis[] = {"labels", NULL};
     const size_t max = 256;
@@ -275,7 +276,7 @@ static void read_manifest(struct compare_side *side, const cJSON *manifest)
     add_conditions(side, max, "host", json_get(manifest, "host"), not_host);
     add_condition(side, max, "compiler", outcome_text(quoit, "compiler"));
     add_condition(side, max, "compiler flags", flags_text(side, outcome_text(quoit, "cflags")));
-    add_conditions(side, max, "library", json_get(manifest, "libraries"), NULL);
+    add_conditions(side, max, "library", json_get(manifest, "libraries"), not_library);
     cJSON_ArrayForEach (section, json_get(manifest, "experiment")) {
         if (!strcmp(section->string, "figure"))
             continue;
