@@ -218,7 +218,7 @@ static void route(struct routed *routed)
             metric_bump(&upstream->counters->requests);
             return;
         }
-        /* On loopback a refused connection is known at once. Another server may take it. */
+        /* Not even begun (no descriptor, no route): another server may be connected already. */
         upstream->down_until = ev_now(worker->loop) + DOWN_S;
         if (!upstream->draining && rc != -ENOBUFS)
             tell_control(worker, LETTER_SUSPECT, upstream->uid, rc);

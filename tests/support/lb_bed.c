@@ -27,7 +27,7 @@
 #include "core/mem.h"
 #include "core/net.h"
 
-#define MAX_SERVERS 64
+#define MAX_SERVERS 256
 #define MAX_HELD 64
 
 /* Runs functions for one thread on the loop of another. */
@@ -672,7 +672,7 @@ struct lb_bed *lb_bed_new(void)
     config->n_threads = 1;
     config->program = "none";
     config->heartbeat_ns = LB_BED_HEARTBEAT_MS * NS_PER_MS;
-    config->fall = 3;
+    config->fall = 20;
     config->seed = 1;
     bed->farm_loop = ev_loop_new(EVFLAG_AUTO);
     flusher_init(&bed->farm_flusher, bed->farm_loop);
@@ -792,21 +792,34 @@ void lb_bed_nap_ms(int ms)
     poll(NULL, 0, ms);
 }
 
-int lb_bed_begin(struct lb_bed *bed, const char *method, const char *path, const char *headers,
-                 const char *body)
+int lb_bed_connect(struct lb_bed *bed)
 {
     const struct timeval patience = {.tv_sec = (time_t)LB_BED_PATIENCE_S};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    if (connect(fd, (const struct sockaddr *)&bed->addr.storage, bed->addr.len) != 0)
+        fail_msg("connect: %s", strerror(errno));
+    return fd;
+}
+
+void lb_bed_ask(int fd, const char *method, const char *path, const char *headers, const char *body)
+{
     char *request =
         mem_printf("%s %s HTTP/1.1\r\nHost: q\r\nConnection: close\r\n%s"
                    "Content-Length: %zu\r\n\r\n%s",
                    method, path, headers ? headers : "", body ? strlen(body) : 0, body ? body : "");
 
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    if (connect(fd, (const struct sockaddr *)&bed->addr.storage, bed->addr.len) != 0)
-        fail_msg("connect: %s", strerror(errno));
     assert_int_equal(write(fd, request, strlen(request)), strlen(request));
     free(request);
+}
+
+int lb_bed_begin(struct lb_bed *bed, const char *method, const char *path, const char *headers,
+                 const char *body)
+{
+    int fd = lb_bed_connect(bed);
+
+    lb_bed_ask(fd, method, path, headers, body);
     return fd;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,6 +17,7 @@
 #include "lb/letters.h"
 #include "lb/state.h"
 #include "tests/support/lb_bed.h"
+#include "tests/support/placement_fixture.h"
 
 static struct lb_bed *bed;
 static char dir[64];
@@ -131,6 +133,46 @@ static void a_server_whose_port_is_shut_fails_no_request_and_is_replaced(void **
     assert_int_equal(lb_bed_metric(bed, "quoit_lb_answers_5xx_total"), 0);
 }
 
+static void a_request_whose_connection_cannot_even_be_begun_is_asked_of_another(void **state)
+{
+    struct placement_fixture fixture;
+    struct rlimit before, none;
+    char headers[2][32] = {"", ""};
+    int status;
+
+    (void)state;
+    lb_bed_config(bed)->n_servers = 2;
+    lb_bed_config(bed)->heartbeat_ns = 600 * NS_PER_S;
+    assert_int_equal(key_source_parse("header:X-Id", &lb_bed_config(bed)->key_source, NULL), 0);
+    /* A key of each server. */
+    placement_fixture_open(&fixture, "slots", "splitmix64");
+    struct placement *placement = placement_fixture_build_n(&fixture, 2);
+    for (int key = 1; !headers[0][0] || !headers[1][0]; key++)
+        snprintf(headers[placement_lookup(placement, (uint64_t)key)], 32, "X-Id: %d\r\n", key);
+    placement_free(placement);
+    placement_fixture_close(&fixture);
+    lb_bed_start(bed);
+    assert_string_equal(lb_bed_home(bed, headers[0]), "Server1");
+    int fd = lb_bed_connect(bed);
+    lb_bed_wait(lb_bed_metric(bed, "quoit_http_connections") == 2); /* it and the question */
+    /* From here on there is no descriptor for a connection to Server2. */
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    int lowest_free = dup(0);
+    close(lowest_free);
+    none.rlim_cur = (rlim_t)lowest_free;
+    setrlimit(RLIMIT_NOFILE, &none);
+    lb_bed_ask(fd, "GET", "/home", headers[1], NULL);
+    lb_bed_wait(lb_bed_answered(fd));
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_string_equal(lb_bed_end(bed, fd, &status), "Server1");
+    assert_int_equal(status, 200);
+    lb_bed_wait(lb_bed_metric(bed, "quoit_lb_retries_total") == 1);
+    /* It was looked after, found alive, and kept. */
+    assert_string_equal(lb_bed_rep(bed), "Server1 Server2");
+    lb_bed_wait(strcmp(lb_bed_home(bed, headers[1]), "Server2") == 0);
+}
+
 static void a_request_under_way_to_a_dead_server_is_asked_of_another(void **state)
 {
     char name[32];
@@ -212,6 +254,7 @@ static void a_hung_server_is_replaced_and_its_requests_are_answered_by_others(vo
     char name[32];
 
     (void)state;
+    lb_bed_config(bed)->fall = 4;
     lb_bed_start(bed);
     int fd = begin_slow(name, sizeof(name));
     uint64_t begin_ns = clock_now_ns();
@@ -219,9 +262,9 @@ static void a_hung_server_is_replaced_and_its_requests_are_answered_by_others(vo
     expect_answered_elsewhere(fd, name);
     lb_bed_wait(is_healed(name));
     uint64_t detected_ns = lb_bed_event_ns(bed, "detected", name, 0);
-    /* Three heartbeats owed in a row, and not after the first. */
-    assert_true(detected_ns - begin_ns >= 2 * LB_BED_HEARTBEAT_MS * NS_PER_MS);
-    assert_true(lb_bed_event_says(bed, "detected", "3 heartbeats of 20 ms missed"));
+    /* Four heartbeats owed in a row, and not after the first. */
+    assert_true(detected_ns - begin_ns >= 3 * LB_BED_HEARTBEAT_MS * NS_PER_MS);
+    assert_true(lb_bed_event_says(bed, "detected", "4 heartbeats of 50 ms missed"));
     assert_true(lb_bed_was_stopped(bed, name, &grace_ns));
     assert_int_equal(grace_ns, 0); /* fenced at once: it must not come back behind our back */
 }
@@ -230,9 +273,9 @@ static void a_server_that_answers_late_but_in_time_is_kept(void **state)
 {
     (void)state;
     lb_bed_config(bed)->heartbeat_ns = 40 * NS_PER_MS;
-    lb_bed_config(bed)->fall = 5;
+    lb_bed_config(bed)->fall = 10;
     lb_bed_start(bed);
-    for (int i = 0; i < 6; i++) { /* some rounds missed, never five in a row */
+    for (int i = 0; i < 6; i++) { /* some rounds missed, never ten in a row */
         lb_bed_hold_heartbeats(bed, true);
         lb_bed_nap_ms(90);
         lb_bed_hold_heartbeats(bed, false);
@@ -247,7 +290,7 @@ static void a_round_of_heartbeats_that_is_late_itself_counts_for_nothing(void **
 {
     (void)state;
     lb_bed_config(bed)->heartbeat_ns = 200 * NS_PER_MS;
-    lb_bed_config(bed)->fall = 1;
+    lb_bed_config(bed)->fall = 3;
     lb_bed_start(bed);
     lb_bed_hold_heartbeats(bed, true);
     lb_bed_wait(lb_bed_n_held_heartbeats(bed) == 3); /* a round has begun */
@@ -488,24 +531,31 @@ static void all_may_be_gone_by_then(void **state)
     assert_null(strstr(lb_bed_rep(bed), "Server1 "));
 }
 
-static void those_that_refuse_at_once_are_replaced(void **state)
+static void those_that_cannot_be_reached_are_replaced(void **state)
 {
     (void)state;
-    for (unsigned which = 1; which < 8; which++) { /* each, pairs, all */
+    for (unsigned i = 1; i < 16; i++) { /* each, pairs, all */
+        unsigned which = i % 8;
+        /* Connecting to a broadcast address fails before it begins; to a shut port, later. */
+        bool at_once = i > 8;
         leave_servers_behind();
-        for (unsigned i = 0; i < 3; i++) {
+        for (unsigned j = 0; j < 3; j++) {
             static const char *const names[] = {"Server1", "Server2", "Server3"};
-            if (which & 1u << i)
-                lb_bed_shut(bed, names[i]);
+            if (!(which & 1u << j))
+                continue;
+            if (at_once)
+                addr_parse("127.255.255.255:1", &addrs[j], NULL);
+            else
+                lb_bed_shut(bed, names[j]);
         }
         leave_state_behind();
         lb_bed_start(bed);
         lb_bed_wait(n_words(lb_bed_rep(bed)) == 3);
         char rep[256];
         snprintf(rep, sizeof(rep), " %s ", lb_bed_rep(bed));
-        for (unsigned i = 0; i < 3; i++) {
+        for (unsigned j = 0; j < 3; j++) {
             static const char *const names[] = {" Server1 ", " Server2 ", " Server3 "};
-            assert_int_equal(strstr(rep, names[i]) == NULL, which >> i & 1);
+            assert_int_equal(strstr(rep, names[j]) == NULL, which >> j & 1);
         }
         lb_bed_tell_to_end(bed);
         assert_int_equal(lb_bed_wait_end(bed), 0);
@@ -520,6 +570,7 @@ static void one_that_hangs_or_is_somebody_else_by_then_is_replaced(void **state)
     (void)state;
     leave_servers_behind();
     leave_state_behind();
+    lb_bed_config(bed)->fall = 4;
     lb_bed_hang(bed, "Server1", true);
     lb_bed_rename(bed, "Server3", "Stranger");
     lb_bed_start(bed);
@@ -559,6 +610,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_server_that_exits_is_replaced_under_a_new_name),
         TEST(a_server_whose_port_is_shut_fails_no_request_and_is_replaced),
+        TEST(a_request_whose_connection_cannot_even_be_begun_is_asked_of_another),
         TEST(a_request_under_way_to_a_dead_server_is_asked_of_another),
         TEST(a_request_that_may_not_be_repeated_is_refused),
         TEST(a_killed_server_is_replaced),
@@ -574,7 +626,7 @@ int main(void)
         TEST(servers_of_an_earlier_life_are_adopted),
         TEST(one_that_is_gone_by_then_is_replaced),
         TEST(all_may_be_gone_by_then),
-        TEST(those_that_refuse_at_once_are_replaced),
+        TEST(those_that_cannot_be_reached_are_replaced),
         TEST(one_that_hangs_or_is_somebody_else_by_then_is_replaced),
         TEST(a_start_that_fails_leaves_them_and_the_state_as_they_are),
     };
