@@ -562,6 +562,9 @@ void http_parser_init(struct http_parser *parser, enum http_parser_type type, si
 static enum http_feed finish_message(struct http_parser *parser)
 {
     struct http_message *message = &parser->message;
+    /* A "Connection: close" in the trailer: llhttp passes over all that follows, without a word. */
+    if (!llhttp_should_keep_alive(&parser->llhttp))
+        message->flags &= ~(unsigned)HTTP_KEEP_ALIVE;
     if (parser->head_base != parser->base) {
         /* The buffer moved while the body came: the views are made again where it lies now. The
          * head passed once and did not change, so it passes again. */

@@ -80,6 +80,9 @@ void control_save(struct control *control)
     for (struct member *member = control->members; member; member = member->next) {
         if (member->state != MEMBER_CHECKING && member->state != MEMBER_SERVING)
             continue;
+        /* Half an /add is not kept: should this LB be killed now, the next must not serve by it. */
+        if (member->operation && member->operation->type == OPERATION_ADD)
+            continue;
         state.servers[state.n_servers++] = (struct state_server){.uid = member->uid,
                                                                  .id = member->id,
                                                                  .name = member->name,

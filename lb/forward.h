@@ -2,6 +2,7 @@
 #ifndef QUOIT_LB_FORWARD_H
 #define QUOIT_LB_FORWARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/http.h"
@@ -14,8 +15,10 @@ struct forward {
     char inline_bytes[640];
 };
 
-/* Makes the bytes from a whole request. Pair with forward_done(). */
-void forward_init(struct forward *forward, const struct http_message *request);
+/* Makes the bytes from a whole request. Pair with forward_done(). False: made anew, its head is
+ * past what a server takes (HTTP_MAX_HEAD_BYTES, HTTP_MAX_HEADERS). It must not be sent: a server
+ * refuses it by closing the connection, which others' requests share. */
+bool forward_init(struct forward *forward, const struct http_message *request);
 void forward_done(struct forward *forward);
 
 #endif

@@ -100,10 +100,14 @@ static void change_done(struct change *change)
     cJSON_Delete(change->tree);
 }
 
-/* Whether the placement takes so many servers more: tried out before any is started. */
+/* Whether the placement takes so many servers more: tried out before any is started. Dead ones
+ * whose replacement is put off count too: it comes. */
 static int check_room(struct control *control, size_t n_new, struct err *err)
 {
     const struct lb_config *config = control->config;
+    size_t n_live = member_count_live(control);
+    if (control->n_target > n_live)
+        n_new += control->n_target - n_live;
     size_t n = 0, most = n_new;
     for (struct member *member = control->members; member; member = member->next)
         most++;
@@ -313,10 +317,10 @@ void operation_member_lost(struct operation *operation, struct member *member, c
 static int boot_anew(struct control *control, struct operation *operation, struct err *err)
 {
     size_t n = control->config->n_servers;
-    control->n_target = n;
     int rc = check_room(control, n, err);
     if (rc != 0)
         return rc;
+    control->n_target = n;
     const char **names = mem_zalloc(n + 1, sizeof(*names));
     for (size_t i = 0; i < n; i++)
         names[i] = mem_printf("Server%zu", i + 1);

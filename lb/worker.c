@@ -249,9 +249,11 @@ static void route_request(struct worker *worker, struct httpd_exchange *exchange
     routed->repeatable = http_method_idempotent(request->method);
     routed->retried = false;
     routed->key = key_of(&worker->config.key_source, request, httpd_peer(exchange), &worker->rng);
-    forward_init(&routed->forward, request);
     metric_bump(&worker->metrics.routed);
-    route(routed);
+    if (forward_init(&routed->forward, request))
+        route(routed);
+    else
+        refuse(routed, 431, "the head, written anew for the server, is longer than a server takes");
 }
 
 /* ---- the LB's own endpoints -------------------------------------------------------------------

@@ -195,10 +195,28 @@ static void forward_takes_requests_of_any_length(void **state)
     for (int i = 0; i < 100; i++)
         buf_append_str(&text, "a:\r\n");
     buf_append_str(&text, "\r\n");
-    forward_init(&forward, read_request(buf_str(&text)));
+    assert_false(forward_init(&forward, read_request(buf_str(&text)))); /* a Host is the 101st */
     assert_int_equal(forward.n, strlen("GET / HTTP/1.1\r\nHost: quoit\r\n\r\n") + 100 * 5);
     forward_done(&forward);
     buf_done(&text);
+}
+
+/* A head as long as a client may send, made anew and longer. */
+static void forward_says_when_the_head_is_past_what_a_server_takes(void **state)
+{
+    struct buf text;
+
+    (void)state;
+    for (size_t over = 0; over < 2; over++) {
+        buf_init(&text, 0);
+        buf_append_str(&text, "GET / HTTP/1.0\r\nHost:q\r\n");
+        size_t n = HTTP_MAX_HEAD_BYTES - buf_len(&text) - strlen("A:\r\n\r\n") - 2 + over;
+        buf_appendf(&text, "A:%0*d\r\n\r\n", (int)n, 7);
+        assert_int_equal(forward_init(&forward, read_request(buf_str(&text))), over == 0);
+        assert_int_equal(forward.n, HTTP_MAX_HEAD_BYTES + over);
+        forward_done(&forward);
+        buf_done(&text);
+    }
 }
 
 int main(void)
@@ -214,6 +232,7 @@ int main(void)
         TEST(forward_lets_no_client_take_out_the_host_or_the_length),
         TEST(forward_makes_what_the_strict_parser_reads_as_the_same),
         TEST(forward_takes_requests_of_any_length),
+        TEST(forward_says_when_the_head_is_past_what_a_server_takes),
     };
     return cmocka_run_group_tests_name("lb forward", tests, NULL, NULL);
 }

@@ -349,6 +349,23 @@ static void a_refused_replacement_is_tried_again_ever_more_slowly(void **state)
     assert_true(clock_now_ns() - begin_ns < 350 * NS_PER_MS);
 }
 
+static void an_add_leaves_room_for_the_replacement_that_is_put_off(void **state)
+{
+    int status;
+
+    (void)state;
+    lb_bed_config(bed)->n_servers = 56; /* as many as 512 slots take */
+    lb_bed_start(bed);
+    lb_bed_refuse_next(bed, 3, -EAGAIN);
+    lb_bed_exit(bed, "Server1", "exit status 1");
+    lb_bed_wait(lb_bed_event_ns(bed, "failed", NULL, 2) > 0); /* the next one in 0.4 s */
+    const char *answer = lb_bed_call(bed, "POST", "/add", "{\"n\":1}", &status);
+    assert_non_null(strstr(answer, "57 servers"));
+    assert_int_equal(status, 400);
+    lb_bed_wait(n_words(lb_bed_rep(bed)) == 56);
+    assert_int_equal(lb_bed_metric(bed, "quoit_lb_servers_target"), 56);
+}
+
 static void a_replacement_that_fails_is_tried_again_ever_more_slowly(void **state)
 {
     (void)state;
@@ -620,6 +637,7 @@ int main(void)
         TEST(a_round_of_heartbeats_that_is_late_itself_counts_for_nothing),
         TEST(a_server_that_answers_as_somebody_else_is_replaced),
         TEST(a_refused_replacement_is_tried_again_ever_more_slowly),
+        TEST(an_add_leaves_room_for_the_replacement_that_is_put_off),
         TEST(a_replacement_that_fails_is_tried_again_ever_more_slowly),
         TEST(a_replacement_that_is_somebody_else_never_serves),
         TEST(a_removed_server_is_not_replaced_when_it_dies),
