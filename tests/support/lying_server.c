@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/buf.h"
+#include "core/clock.h"
 #include "core/mem.h"
 
 #define MAX_CONNECTIONS 1024
@@ -38,6 +39,7 @@ struct lying_server {
     atomic_bool stopping;
     atomic_uint_fast64_t n_requests;
     atomic_uint_fast64_t n_connections;
+    atomic_uint_fast64_t stall_from_ns, stall_until_ns;
     struct connection connections[MAX_CONNECTIONS];
 };
 
@@ -89,6 +91,16 @@ static bool nap(struct lying_server *server, int ms)
 {
     for (; ms > 0 && !atomic_load(&server->stopping); ms -= 20)
         poll(NULL, 0, ms < 20 ? ms : 20);
+    return true;
+}
+
+static bool wait_for_hiccup(struct lying_server *server)
+{
+    uint64_t from_ns = atomic_load(&server->stall_from_ns), now_ns;
+
+    while ((now_ns = clock_now_ns()) >= from_ns && now_ns < atomic_load(&server->stall_until_ns) &&
+           !atomic_load(&server->stopping))
+        poll(NULL, 0, 2);
     return true;
 }
 
@@ -216,6 +228,8 @@ static bool answer(struct connection *connection, int fd, const char *path, uint
         snprintf(text, sizeof(text), "Server%llu", (unsigned long long)number + 1);
         return say_ok_as(fd, text);
     }
+    if (strcmp(path, "/hiccup") == 0)
+        return wait_for_hiccup(connection->server) && say_ok_as(fd, "Server1");
     if (strncmp(path, "/sleep/", 7) == 0)
         return nap(connection->server, atoi(path + 7)) && say_ok_as(fd, "Server1");
     if (strncmp(path, "/status/", 8) == 0 || (strcmp(path, "/tenth") == 0 && number % 10 == 9)) {
@@ -397,4 +411,12 @@ struct addr lying_server_nowhere(void)
     /* Bound once, so that the port is one of the ephemeral ones, and closed again. */
     close(listen_on_loopback(&addr));
     return addr;
+}
+
+void lying_server_hiccup(struct lying_server *server, unsigned delay_ms, unsigned stall_ms)
+{
+    uint64_t from_ns = clock_now_ns() + delay_ms * NS_PER_MS;
+
+    atomic_store(&server->stall_from_ns, from_ns);
+    atomic_store(&server->stall_until_ns, from_ns + stall_ms * NS_PER_MS);
 }

@@ -26,6 +26,7 @@
  *   /huge-line      one header line of 200 KiB
  *   /huge-head      2000 header lines
  *   /big            a good 3 MiB body
+ *   /hiccup         /ok; nobody is answered while lying_server_hiccup() has it so
  *   /echo           200, the request's head and body, as they came, as the body; none to a HEAD
  */
 #ifndef QUOIT_TESTS_SUPPORT_LYING_SERVER_H
@@ -45,6 +46,8 @@ void lying_server_stop(struct lying_server *server);
 const struct addr *lying_server_addr(const struct lying_server *server);
 /* Heads of requests read so far, whatever became of them. */
 uint64_t lying_server_requests(const struct lying_server *server);
+/* /hiccup answers nobody from delay_ms from now on, for stall_ms. */
+void lying_server_hiccup(struct lying_server *server, unsigned delay_ms, unsigned stall_ms);
 uint64_t lying_server_connections(const struct lying_server *server);
 
 /* A loopback address where nothing listens. */

@@ -17,6 +17,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "loadgen/load.h"
+#include "loadgen/trust.h"
 #include "tests/support/lying_server.h"
 
 static struct lying_server *server;
@@ -281,6 +282,238 @@ static void an_interrupt_does_not_wait_for_a_hung_server(void **state)
     result_free(result);
 }
 
+/* ---- open loop ---- */
+
+static struct arrivals_plan plan;
+
+/* Requests at `rate` for so long; one segment more each call. */
+static void add_stage(double rate, uint64_t duration_ms)
+{
+    uint64_t duration_ns = duration_ms ? duration_ms * NS_PER_MS : UINT64_MAX;
+
+    assert_int_equal(arrivals_plan_add(&plan, rate, rate, duration_ns, false), 0);
+}
+
+static struct load_config make_open_config(uint64_t n_requests, uint32_t n_in_flight)
+{
+    struct load_config config = make_config(n_requests, n_in_flight);
+
+    plan.n_segments = 0;
+    config.settings.plan = &plan;
+    return config;
+}
+
+static void an_open_loop_sends_what_was_planned_when_it_was(void **state)
+{
+    struct load_config config = make_open_config(300, 50);
+    uint64_t n_before = lying_server_requests(server);
+    struct result *result;
+
+    (void)state;
+    add_stage(1000., 0);
+    result = run(config, "/ok");
+    assert_int_equal(result->n_ok, 300);
+    assert_int_equal(lying_server_requests(server) - n_before, 300);
+    assert_int_equal(result->n_scheduled, 300);
+    assert_int_equal(result->n_dropped, 0);
+    assert_int_equal(hist_count(result->lag) + hist_count(result->wait), 300);
+    assert_int_equal(hist_count(result->latency), 300);
+    assert_int_equal(hist_count(result->service), 300);
+    assert_int_equal(result->last_due_ns - result->started_ns, 299 * NS_PER_MS);
+    assert_true(result->last_sent_ns >= result->last_due_ns);
+    assert_true(hist_percentile(result->latency, 50.) >= hist_percentile(result->service, 50.));
+    result_free(result);
+}
+
+static void threads_share_everything_and_add_up(void **state)
+{
+    struct load_config config = make_config(1000, 10);
+    uint64_t n_before = lying_server_requests(server), sum = 0;
+    struct result *result;
+
+    (void)state;
+    config.settings.n_threads = 3;
+    config.settings.warmup.n_requests = 50;
+    result = run(config, "/three");
+    assert_int_equal(result->n_ok, 1000);
+    assert_int_equal(result->n_warmup, 50);
+    assert_int_equal(lying_server_requests(server) - n_before, 1050);
+    assert_int_equal(result->n_threads, 3);
+    assert_int_equal(result->threads[0].n_requests, 334);
+    assert_int_equal(result->threads[1].n_requests, 333);
+    assert_int_equal(result->threads[2].n_requests, 333);
+    for (size_t i = 0; i < result->servers.n_servers; i++)
+        sum += result->servers.servers[i].n_ok;
+    assert_int_equal(sum, 1000);
+    assert_int_equal(hist_count(result->latency), 1000);
+    assert_in_range(result->connections.n_connections, 1, 10);
+    result_free(result);
+}
+
+static void threads_of_an_open_loop_send_the_plan_together(void **state)
+{
+    struct load_config config = make_open_config(0, 12);
+    struct result *result;
+
+    (void)state;
+    plan.n_segments = 0;
+    assert_int_equal(arrivals_plan_add(&plan, 500., 500., 100 * NS_PER_MS, true), 0);
+    assert_int_equal(arrivals_plan_add(&plan, 0., 1000., 200 * NS_PER_MS, false), 0);
+    add_stage(1000., 150);
+    add_stage(0., 50);
+    add_stage(333., 100);
+    config.settings.n_threads = 4;
+    result = run(config, "/ok");
+    assert_int_equal(result->n_warmup, 50);
+    assert_int_equal(result->stages[0].n_scheduled, 0);
+    assert_int_equal(result->stages[1].n_ok, 100);
+    assert_int_equal(result->stages[2].n_ok, 150);
+    assert_int_equal(result->stages[3].n_ok, 0);
+    assert_int_equal(result->stages[4].n_ok, 34);
+    assert_int_equal(result->n_ok, 284);
+    assert_int_equal(result->n_scheduled, 284);
+    for (size_t i = 0; i < plan.n_segments; i++)
+        assert_int_equal(result->stages[i].n_ok,
+                         plan.segments[i].warmup ? 0 : arrivals_plan_count(&plan, i));
+    result_free(result);
+}
+
+/* A server that answers nobody for 500 ms, under both loops. */
+static void a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one(void **state)
+{
+    struct load_config closed = make_config(0, 1), open = make_open_config(0, 200);
+    struct result *result;
+
+    (void)state;
+    closed.settings.measured.duration_ns = 2500 * NS_PER_MS;
+    lying_server_hiccup(server, 400, 500);
+    result = run(closed, "/hiccup");
+    /* One request saw it, of at least a thousand: the percentiles do not know. */
+    assert_true(hist_max(result->latency) >= 400 * NS_PER_MS);
+    assert_true(result->n_ok > 1000);
+    assert_true(hist_percentile(result->latency, 99.9) < 250 * NS_PER_MS);
+    result_free(result);
+
+    add_stage(200., 1500);
+    lying_server_hiccup(server, 400, 500);
+    result = run(open, "/hiccup");
+    assert_int_equal(result->n_ok, 300);
+    assert_int_equal(result->n_failed, 0);
+    assert_true(hist_max(result->latency) >= 400 * NS_PER_MS);
+    assert_true(hist_percentile(result->latency, 99.9) >= 400 * NS_PER_MS);
+    /* A third of the requests came in the stall, and half of those waited for more than half. */
+    assert_true(hist_percentile(result->latency, 90.) >= 100 * NS_PER_MS);
+    assert_true(hist_percentile(result->latency, 50.) < 100 * NS_PER_MS);
+    result_free(result);
+}
+
+static void a_small_window_makes_late_requests_whose_latency_has_the_wait(void **state)
+{
+    struct load_config config = make_open_config(20, 1);
+    struct result *result;
+
+    (void)state;
+    add_stage(200., 0);
+    result = run(config, "/sleep/20");
+    assert_int_equal(result->n_ok, 20);
+    assert_int_equal(result->n_dropped, 0);
+    /* One every 20 ms goes out, one every 5 ms is due: the last waits for 19 × 15 ms. */
+    assert_in_range(result->n_late, 18, 19);
+    assert_true(hist_max(result->wait) >= 280 * NS_PER_MS);
+    assert_true(hist_max(result->latency) >= 300 * NS_PER_MS);
+    assert_true(hist_min(result->service) >= 20 * NS_PER_MS);
+    assert_true(hist_percentile(result->service, 50.) < 200 * NS_PER_MS);
+    result_free(result);
+}
+
+static void what_is_too_late_is_dropped_and_counted(void **state)
+{
+    struct load_config config = make_open_config(0, 1);
+    struct result *result;
+
+    (void)state;
+    add_stage(200., 500);
+    config.settings.max_lag_ns = 30 * NS_PER_MS;
+    config.settings.timeline_ns = 50 * NS_PER_MS;
+    result = run(config, "/sleep/20");
+    assert_int_equal(result->n_scheduled, 100);
+    assert_int_equal(result->n_ok + result->n_dropped, 100);
+    /* At most one in 20 ms was answered, in the time and the lag that was allowed. */
+    assert_in_range(result->n_ok, 1, 28);
+    assert_int_equal(result->stages[0].n_dropped, result->n_dropped);
+    assert_true(hist_max(result->wait) <= 31 * NS_PER_MS);
+    result_free(result);
+}
+
+/* Nobody is answered, and still the run comes to its end. */
+static void a_hung_server_ends_an_open_loop_by_drops_and_timeouts(void **state)
+{
+    struct load_config config = make_open_config(0, 4);
+    struct result *result;
+
+    (void)state;
+    add_stage(1000., 200);
+    config.settings.timeout_ns = 150 * NS_PER_MS;
+    result = run(config, "/stall");
+    assert_int_equal(result->n_ok, 0);
+    assert_int_equal(result->n_scheduled, 200);
+    assert_int_equal(result->n_failed + result->n_dropped, 200);
+    assert_int_equal(result->n_by_verdict[CLIENT_TIMEOUT], result->n_failed);
+    assert_in_range(result->n_failed, 4, 16);
+    result_free(result);
+}
+
+static void more_than_can_be_sent_is_invalid(void **state)
+{
+    struct load_config config = make_open_config(4000, 4000);
+    struct result *result;
+    struct trust trust;
+
+    (void)state;
+    add_stage(1e6, 0);
+    config.addr = lying_server_nowhere();
+    result = run(config, "/ok");
+    trust_judge(result, &trust);
+    assert_int_equal(result->n_failed, 4000);
+    assert_false(trust.valid);
+    assert_non_null(strstr(trust.reasons[0], "schedule lag"));
+    result_free(result);
+}
+
+static void a_dead_port_is_not_asked_at_full_speed(void **state)
+{
+    struct load_config config = make_config(0, 4);
+    struct result *result;
+
+    (void)state;
+    config.settings.measured.duration_ns = 400 * NS_PER_MS;
+    config.addr = lying_server_nowhere();
+    result = run(config, "/ok");
+    assert_int_equal(result->n_by_verdict[CLIENT_REFUSED], result->n_failed);
+    /* A slot's pauses are 1, 2, 4 … 64, 64 ms: twelve requests in 400 ms. */
+    assert_in_range(result->n_failed, 4, 4 * 12);
+    result_free(result);
+}
+
+static void an_interrupt_ends_an_open_loop_between_its_requests(void **state)
+{
+    struct load_config config = make_open_config(0, 4);
+    uint64_t began_ns = clock_now_ns();
+    struct result *result;
+    pthread_t thread;
+
+    (void)state;
+    add_stage(10., 60000);
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_later, NULL), 0);
+    result = run(config, "/ok");
+    pthread_join(thread, NULL);
+    assert_true(result->interrupted);
+    assert_in_range(result->n_ok, 1, 60);
+    assert_int_equal(result->n_scheduled, result->n_ok + result->n_abandoned);
+    assert_true(clock_now_ns() - began_ns < 5 * NS_PER_S);
+    result_free(result);
+}
+
 static void the_window_raises_the_limit_of_descriptors_or_says_why_not(void **state)
 {
     struct load_config config = make_config(400, 200);
@@ -339,6 +572,16 @@ int main(void)
         cmocka_unit_test(endless_new_servers_are_counted_in_bounded_memory),
         cmocka_unit_test(an_interrupt_ends_the_run_with_what_there_is),
         cmocka_unit_test(an_interrupt_does_not_wait_for_a_hung_server),
+        cmocka_unit_test(an_open_loop_sends_what_was_planned_when_it_was),
+        cmocka_unit_test(threads_share_everything_and_add_up),
+        cmocka_unit_test(threads_of_an_open_loop_send_the_plan_together),
+        cmocka_unit_test(a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one),
+        cmocka_unit_test(a_small_window_makes_late_requests_whose_latency_has_the_wait),
+        cmocka_unit_test(what_is_too_late_is_dropped_and_counted),
+        cmocka_unit_test(a_hung_server_ends_an_open_loop_by_drops_and_timeouts),
+        cmocka_unit_test(more_than_can_be_sent_is_invalid),
+        cmocka_unit_test(a_dead_port_is_not_asked_at_full_speed),
+        cmocka_unit_test(an_interrupt_ends_an_open_loop_between_its_requests),
         cmocka_unit_test(the_window_raises_the_limit_of_descriptors_or_says_why_not),
     };
 

@@ -176,6 +176,58 @@ static void the_first_of_a_class_is_its_example(void **state)
     result_free(result);
 }
 
+/* What was counted by two is what one would have counted, key for key. */
+static void merged_parts_are_the_whole(void **state)
+{
+    struct result *whole = sample(), *a = new_result(), *b = new_result();
+    struct buf texts[2];
+
+    (void)state;
+    a->started_ns = 1003 * NS_PER_MS;
+    b->started_ns = whole->started_ns;
+    b->started_wall_ns = whole->started_wall_ns;
+    for (uint64_t i = 1; i <= 90; i++)
+        record(i % 2 ? a : b, VERDICT_OK, answered(200, i % 3 ? "Server10" : "Server2", i, i));
+    for (uint64_t i = 1; i <= 10; i++)
+        record(i < 4 ? a : b, VERDICT_STATUS_5XX, answered(503, "Server2", 400, 400 + i * 10));
+    a->cpu_ns = 60 * NS_PER_MS;
+    b->cpu_ns = 40 * NS_PER_MS;
+    result_merge(a, b);
+    result_finish(a);
+    for (int i = 0; i < 2; i++) {
+        cJSON *tree = result_json(i ? a : whole);
+        buf_init(&texts[i], 0);
+        json_print(&texts[i], tree, true);
+        cJSON_Delete(tree);
+    }
+    assert_string_equal(buf_str(&texts[0]), buf_str(&texts[1]));
+    for (uint64_t p = 0; p <= 1000; p++)
+        assert_int_equal(hist_percentile(a->latency, (double)p / 10.),
+                         hist_percentile(whole->latency, (double)p / 10.));
+    buf_done(&texts[0]);
+    buf_done(&texts[1]);
+    result_free(whole);
+    result_free(a);
+    result_free(b);
+}
+
+static void a_closed_loop_has_none_of_the_open_ones_numbers(void **state)
+{
+    struct result *result = sample();
+    cJSON *root = print_and_parse(result);
+
+    (void)state;
+    assert_string_equal(json_get_string(json_get(root, "settings"), "loop"), "closed");
+    assert_true(cJSON_IsNull(json_get(json_get(root, "settings"), "rate")));
+    assert_true(cJSON_IsNull(json_get(root, "service_ms")));
+    assert_true(cJSON_IsNull(json_get(root, "open")));
+    assert_int_equal(cJSON_GetArraySize(json_get(root, "stages")), 0);
+    assert_int_equal(cJSON_GetArraySize(json_get(root, "thresholds")), 0);
+    assert_true(cJSON_IsTrue(json_get(json_get(root, "verdict"), "valid")));
+    cJSON_Delete(root);
+    result_free(result);
+}
+
 static void the_table_names_servers_errors_and_hints(void **state)
 {
     struct result *result = sample();
@@ -206,6 +258,8 @@ int main(void)
         cmocka_unit_test(json_holds_every_count),
         cmocka_unit_test(json_of_an_empty_result_has_no_number_out_of_nothing),
         cmocka_unit_test(the_first_of_a_class_is_its_example),
+        cmocka_unit_test(merged_parts_are_the_whole),
+        cmocka_unit_test(a_closed_loop_has_none_of_the_open_ones_numbers),
         cmocka_unit_test(the_table_names_servers_errors_and_hints),
     };
 

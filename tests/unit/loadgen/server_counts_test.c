@@ -97,6 +97,38 @@ static void the_longest_name_fits(void **state)
     server_counts_done(&counts);
 }
 
+static void merged_counts_are_sums_and_keep_the_limit(void **state)
+{
+    struct server_counts into, from;
+    char name[16];
+
+    (void)state;
+    server_counts_init(&into);
+    server_counts_init(&from);
+    add(&into, "Server1", true);
+    add(&into, "", false);
+    add(&from, "Server1", false);
+    add(&from, "Server2", true);
+    add(&from, "", false);
+    server_counts_merge(&into, &from);
+    assert_int_equal(into.n_servers, 2);
+    assert_int_equal(into.servers[0].n_ok, 1);
+    assert_int_equal(into.servers[0].n_failed, 1);
+    assert_int_equal(into.servers[1].n_ok, 1);
+    assert_int_equal(into.unnamed.n_failed, 2);
+    for (unsigned i = 0; i < SERVER_COUNTS_MAX + 10; i++) {
+        snprintf(name, sizeof(name), "Other%u", i);
+        add(&from, name, true);
+    }
+    server_counts_merge(&into, &from);
+    assert_int_equal(into.n_servers, SERVER_COUNTS_MAX);
+    assert_int_equal(into.servers[1].n_ok, 2);
+    /* Ten past from's limit and the two it had; into had room for two fewer than from. */
+    assert_int_equal(into.others.n_ok, 12);
+    server_counts_done(&into);
+    server_counts_done(&from);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +136,7 @@ int main(void)
         cmocka_unit_test(names_are_sorted_with_numbers_by_value),
         cmocka_unit_test(a_peer_cannot_make_the_counts_grow_without_limit),
         cmocka_unit_test(the_longest_name_fits),
+        cmocka_unit_test(merged_counts_are_sums_and_keep_the_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
