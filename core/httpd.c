@@ -140,9 +140,10 @@ static void exchange_free(struct httpd_exchange *exchange)
 /* ---- connections ------------------------------------------------------------------------------
  */
 
-static ev_tstamp now_of(const struct httpd_conn *conn)
+/* Not ev_now(), which leaps when the machine's clock is set. */
+static ev_tstamp now_s(void)
 {
-    return ev_now(conn->httpd->config.loop);
+    return (double)clock_now_ns() * 1e-9;
 }
 
 static void enter_phase(struct httpd_conn *conn, enum phase phase)
@@ -150,7 +151,7 @@ static void enter_phase(struct httpd_conn *conn, enum phase phase)
     if (conn->phase == phase)
         return;
     conn->phase = phase;
-    conn->phase_since = now_of(conn);
+    conn->phase_since = now_s();
 }
 
 static void conn_close(struct httpd_conn *conn)
@@ -310,7 +311,7 @@ static void finish_conn(struct httpd_conn *conn)
 
 static void note_progress(struct httpd_conn *conn)
 {
-    conn->write_since = now_of(conn);
+    conn->write_since = now_s();
     conn->unacked = net_unacked_bytes(conn->read_io.fd);
 }
 
@@ -319,8 +320,7 @@ static void note_progress(struct httpd_conn *conn)
 static bool takes_nothing(struct httpd_conn *conn)
 {
     uint64_t timeout_ns = conn->httpd->config.limits.write_timeout_ns;
-    if (!ev_is_active(&conn->write_io) ||
-        now_of(conn) - conn->write_since <= (double)timeout_ns * 1e-9)
+    if (!ev_is_active(&conn->write_io) || now_s() - conn->write_since <= (double)timeout_ns * 1e-9)
         return false;
     if (net_unacked_bytes(conn->read_io.fd) >= conn->unacked)
         return true;
@@ -359,7 +359,7 @@ static void conn_flush(struct flush_item *item)
     }
     if (conn->paused && !too_much_under_way(conn)) {
         conn->paused = false;
-        conn->phase_since = now_of(conn); /* that it was slow was our doing */
+        conn->phase_since = now_s(); /* that it was slow was our doing */
         if (!conn->eof)
             ev_io_start(httpd->config.loop, &conn->read_io);
         process_input(conn);
@@ -375,7 +375,7 @@ static void conn_open(struct httpd *httpd, int fd, const struct addr *peer)
     conn->last = &conn->first;
     conn->flush.flush = conn_flush;
     conn->phase = PHASE_HEAD; /* the first request must come as fast as its head */
-    conn->phase_since = ev_now(httpd->config.loop);
+    conn->phase_since = now_s();
     buf_init(&conn->in, 0);
     buf_init(&conn->out, 0);
     http_parser_init(&conn->parser, HTTP_PARSE_REQUEST, httpd->config.limits.max_body_bytes);
@@ -457,7 +457,7 @@ static bool body_too_slow(const struct httpd_conn *conn, double waited)
 static void check_deadlines(struct httpd_conn *conn)
 {
     const struct httpd_limits *limits = &conn->httpd->config.limits;
-    double waited = now_of(conn) - conn->phase_since;
+    double waited = now_s() - conn->phase_since;
     if (takes_nothing(conn)) {
         metric_bump(&conn->httpd->counters.timeouts);
         conn_close(conn);
@@ -538,7 +538,7 @@ static void end_answer(struct httpd_exchange *exchange)
         exchange_free(done);
     }
     if (conn->n_pending == 0) {
-        conn->phase_since = now_of(conn);
+        conn->phase_since = now_s();
         maybe_continue(conn);
     }
     conn_touch(conn);

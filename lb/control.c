@@ -301,7 +301,7 @@ static void start_timers(struct control *control)
     ev_init(&control->heal_timer, on_heal_timer);
     control->heartbeat.data = control->heal_timer.data = control;
     ev_timer_start(control->loop, &control->heartbeat);
-    control->last_heartbeat = ev_now(control->loop);
+    control->last_heartbeat_ns = clock_now_ns();
     watch_signal(control, &control->on_term, SIGTERM);
     watch_signal(control, &control->on_int, SIGINT);
 }

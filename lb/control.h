@@ -58,7 +58,7 @@ struct member {
     bool exited, out_told;
     uint64_t last_version; /* the last snapshot that names it; 0 = none */
     size_t n_drained;      /* workers that have nothing under way to it */
-    ev_tstamp drain_deadline;
+    uint64_t drain_deadline_ns;
     /* health.c */
     struct httpc *probe;
     struct httpc_request probe_call;
@@ -106,9 +106,9 @@ struct control {
     uint64_t state_version, saved_version;
     struct ev_timer heartbeat, heal_timer;
     struct ev_signal on_term, on_int;
-    ev_tstamp last_heartbeat;
+    uint64_t last_heartbeat_ns;
     double heal_backoff_s; /* the last pause before a replacement was tried again */
-    ev_tstamp heal_not_before;
+    uint64_t heal_not_before_ns;
     bool live;        /* every server of the start serves, and the workers run */
     bool stopping;    /* told to end */
     bool keeps_state; /* leaves servers behind that the state file names */

@@ -99,16 +99,15 @@ static void check_member(struct member *member, bool on_time)
 
 void health_round(struct control *control)
 {
-    ev_tstamp now = ev_now(control->loop);
-    double interval_s = (double)control->config->heartbeat_ns * 1e-9;
+    uint64_t now_ns = clock_now_ns();
     /* If this loop itself was late (the machine slept, the LB was stopped), the silence is ours. */
-    bool on_time = now - control->last_heartbeat < 2 * interval_s;
-    control->last_heartbeat = now;
+    bool on_time = now_ns - control->last_heartbeat_ns < 2 * control->config->heartbeat_ns;
+    control->last_heartbeat_ns = now_ns;
     if (!on_time) /* libev would make up for the round at once, before the answers are read */
         ev_timer_again(control->loop, &control->heartbeat);
     for (struct member *member = control->members, *next; member; member = next) {
         next = member->next; /* nothing is freed within a round, but a replacement may be added */
-        if (member->state == MEMBER_DRAINING && now > member->drain_deadline)
+        if (member->state == MEMBER_DRAINING && now_ns > member->drain_deadline_ns)
             member_drained(member);
         else if (member->state == MEMBER_CHECKING || member->state == MEMBER_SERVING)
             check_member(member, on_time);

@@ -220,7 +220,7 @@ void member_ready(struct member *member)
     struct control *control = member->control;
     member->ready = true;
     control->heal_backoff_s = 0;
-    control->heal_not_before = 0;
+    control->heal_not_before_ns = 0;
     if (member->operation) {
         operation_member_ready(member->operation, member);
         return;
@@ -270,7 +270,7 @@ static void put_off_healing(struct control *control)
     if (backoff < HEAL_BACKOFF_MIN_S)
         backoff = HEAL_BACKOFF_MIN_S;
     control->heal_backoff_s = backoff < HEAL_BACKOFF_MAX_S ? backoff : HEAL_BACKOFF_MAX_S;
-    control->heal_not_before = ev_now(control->loop) + control->heal_backoff_s;
+    control->heal_not_before_ns = clock_now_ns() + (uint64_t)(control->heal_backoff_s * 1e9);
 }
 
 void member_lost(struct member *member, const char *cause)
@@ -303,8 +303,7 @@ void member_drain(struct member *member)
     member->state = MEMBER_DRAINING;
     member->n_drained = 0;
     uint64_t drain_ns = member->control->config->drain_ns;
-    member->drain_deadline =
-        ev_now(member->control->loop) + (double)(drain_ns ? drain_ns : DRAIN_NS) * 1e-9;
+    member->drain_deadline_ns = clock_now_ns() + (drain_ns ? drain_ns : DRAIN_NS);
     note(member, TIMELINE_DRAINING, NULL);
     log_info("lb", "%s is being removed", member->name);
 }
@@ -351,8 +350,9 @@ void member_heal(struct control *control)
     if (!control->live || control->stopping)
         return;
     while (member_count_live(control) < control->n_target) {
-        double wait_s = control->heal_not_before - ev_now(control->loop);
-        if (wait_s > 0) {
+        uint64_t now_ns = clock_now_ns();
+        if (now_ns < control->heal_not_before_ns) {
+            double wait_s = (double)(control->heal_not_before_ns - now_ns) * 1e-9;
             ev_timer_stop(control->loop, &control->heal_timer);
             ev_timer_set(&control->heal_timer, wait_s, 0.);
             ev_timer_start(control->loop, &control->heal_timer);

@@ -18,9 +18,9 @@
 /* How far down a key's preference list a request looks for a server that is up. */
 #define MAX_PREFERENCES 16
 /* A server whose connection broke is passed over so long, unless the control loop rules before. */
-#define DOWN_S 0.1
+#define DOWN_NS (100 * NS_PER_MS)
 #define STOP_STEP_S 0.01
-#define STOP_AFTER_S 5.0
+#define STOP_AFTER_NS (5 * NS_PER_S)
 #define MAX_ADMIN_CALLS 256
 /* Of a path in a refusal, so that the words after it stand within its 1 KiB. */
 #define MAX_TOLD_PATH_BYTES 900u
@@ -33,7 +33,7 @@ struct upstream {
     struct server_counters *counters; /* this worker's row (ref) */
     uint64_t answers_turn;            /* of which turn answers_ns is */
     uint64_t answers_ns;              /* when that turn's answers came */
-    ev_tstamp down_until;
+    uint64_t down_until_ns;
     bool draining, drained;
 };
 
@@ -49,7 +49,7 @@ struct worker {
     struct ev_check turn_check;
     uint64_t turn, turn_ns; /* the loop's turn under way, and when it began */
     struct ev_timer stop_timer;
-    ev_tstamp stop_at;
+    uint64_t stop_at_ns;
     size_t n_admin;        /* calls on their way to the control loop and back */
     bool stopping, ending; /* ending: nothing is routed any more */
     pthread_t thread;
@@ -174,7 +174,7 @@ static void on_failure(struct httpc_request *call, int code, bool sent)
 
 static bool is_up(const struct worker *worker, const struct upstream *upstream)
 {
-    return upstream->down_until <= ev_now(worker->loop);
+    return upstream->down_until_ns <= worker->turn_ns;
 }
 
 /* The key's own server, as long as nothing speaks against it; else the next of its preference list
@@ -219,7 +219,7 @@ static void route(struct routed *routed)
             return;
         }
         /* Not even begun (no descriptor, no route): another server may be connected already. */
-        upstream->down_until = ev_now(worker->loop) + DOWN_S;
+        upstream->down_until_ns = worker->turn_ns + DOWN_NS;
         if (!upstream->draining && rc != -ENOBUFS)
             tell_control(worker, LETTER_SUSPECT, upstream->uid, rc);
         if (routed->retried)
@@ -336,7 +336,7 @@ static void on_down(void *context, int code)
 {
     struct upstream *upstream = context;
     if (code != 0) /* 0: an idle connection was ended in order, which says nothing of the next */
-        upstream->down_until = ev_now(upstream->worker->loop) + DOWN_S;
+        upstream->down_until_ns = upstream->worker->turn_ns + DOWN_NS;
     if (!upstream->draining)
         tell_control(upstream->worker, LETTER_SUSPECT, upstream->uid, code);
 }
@@ -427,7 +427,7 @@ static void on_stop_timer(struct ev_loop *loop, struct ev_timer *timer, int even
     struct worker *worker = timer->data;
     if (worker->n_admin > 0)
         return; /* the control loop answers every call before it ends */
-    if (httpd_n_connections(worker->httpd) == 0 || ev_now(loop) > worker->stop_at) {
+    if (httpd_n_connections(worker->httpd) == 0 || worker->turn_ns > worker->stop_at_ns) {
         ev_timer_stop(loop, timer);
         end(worker);
     }
@@ -436,11 +436,11 @@ static void on_stop_timer(struct ev_loop *loop, struct ev_timer *timer, int even
 static void stop(struct worker *worker)
 {
     if (worker->stopping) { /* told twice */
-        worker->stop_at = 0;
+        worker->stop_at_ns = 0;
         return;
     }
     worker->stopping = true;
-    worker->stop_at = ev_now(worker->loop) + STOP_AFTER_S;
+    worker->stop_at_ns = worker->turn_ns + STOP_AFTER_NS;
     httpd_drain(worker->httpd);
     ev_timer_again(worker->loop, &worker->stop_timer);
 }

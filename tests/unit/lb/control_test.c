@@ -521,11 +521,53 @@ static void a_change_is_answered_though_the_state_cannot_be_written(void **state
     assert_int_equal(system(command), 0);
 }
 
+static size_t n_saved(const char *path)
+{
+    char text[8192] = "";
+    size_t n = 0;
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    for (const char *at = text; (at = strstr(at, "\"address\"")); at++)
+        n++;
+    return n;
+}
+
+/* An LB that is killed within an /add must not leave half of it to the next. */
+static void an_add_is_saved_whole_or_not_at_all(void **state)
+{
+    char dir[64] = "/tmp/quoit-control-XXXXXX", path[128], command[128];
+    int status;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    lb_bed_config(bed)->state_dir = dir;
+    lb_bed_start(bed);
+    snprintf(path, sizeof(path), "%s/cluster.json", dir);
+    lb_bed_wait(access(path, F_OK) == 0 && n_saved(path) == 3);
+    lb_bed_hold_heartbeats(bed, true);
+    int fd = lb_bed_begin(bed, "POST", "/add", NULL, "{\"n\":1,\"hostnames\":[\"A1\"]}");
+    lb_bed_wait(lb_bed_event_ns(bed, "listens", "A1", 0) > 0);
+    lb_bed_nap_ms(50); /* it would have been written by now */
+    assert_int_equal(n_saved(path), 3);
+    lb_bed_hold_heartbeats(bed, false);
+    lb_bed_end(bed, fd, &status);
+    assert_int_equal(status, 200);
+    assert_int_equal(n_saved(path), 4);
+    lb_bed_tell_to_end(bed);
+    assert_int_equal(lb_bed_wait_end(bed), 0);
+    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(control_starts_its_servers_and_stops_them_at_the_end),
+        TEST(an_add_is_saved_whole_or_not_at_all),
         TEST(control_routes_to_every_server),
         TEST(control_keeps_a_key_at_its_server),
         TEST(control_keeps_a_key_at_its_server_when_an_idle_connection_ends),
