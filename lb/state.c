@@ -1,5 +1,6 @@
 #include "lb/state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -200,6 +201,20 @@ static int lock_dir(struct state_store *store, const char *dir, struct err *err)
     return store->lock_fd < 0 ? store->lock_fd : 0;
 }
 
+/* What file_write_atomic() left behind when an earlier life was killed within it. The lock is ours:
+ * nobody is writing one now. */
+static void remove_leftovers(const char *dir)
+{
+    static const char prefix[] = "cluster.json.tmp-";
+    DIR *entries = opendir(dir);
+    if (!entries)
+        return;
+    for (struct dirent *entry; (entry = readdir(entries));)
+        if (strncmp(entry->d_name, prefix, sizeof(prefix) - 1) == 0)
+            unlinkat(dirfd(entries), entry->d_name, 0);
+    closedir(entries);
+}
+
 int state_open(const char *dir, struct mailbox *control, struct arena *arena,
                struct state *ret_state, int *ret_found, struct state_store **ret_store,
                struct err *err)
@@ -215,6 +230,8 @@ int state_open(const char *dir, struct mailbox *control, struct arena *arena,
     pthread_mutex_init(&store->mutex, NULL);
     pthread_cond_init(&store->work, NULL);
     rc = lock_dir(store, dir, err);
+    if (rc == 0)
+        remove_leftovers(dir);
     if (rc == 0)
         rc = load(store->path, arena, ret_state, ret_found, err);
     if (rc == 0) {

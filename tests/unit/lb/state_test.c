@@ -389,6 +389,22 @@ static void state_refuses_a_directory_that_is_none(void **state)
     dir[n] = '\0';
 }
 
+static void state_removes_what_a_killed_writer_left(void **state)
+{
+    struct state loaded;
+
+    (void)state;
+    save_example();
+    FILE *file = fopen(file_of("cluster.json.tmp-0123456789abcdef"), "w");
+    fclose(file);
+    file = fopen(file_of("cluster.json.mine"), "w");
+    fclose(file);
+    state_close(open_store(&loaded, 1), 0);
+    assert_int_equal(access(file_of("cluster.json.tmp-0123456789abcdef"), F_OK), -1);
+    assert_int_equal(unlink(file_of("cluster.json.mine")), 0);
+    assert_int_equal(access(file_of("cluster.json"), F_OK), 0);
+}
+
 static void state_tells_that_it_could_not_be_written(void **state)
 {
     struct state loaded, saved = example();
@@ -452,6 +468,7 @@ int main(void)
         TEST(state_survives_any_changed_byte),
         TEST(state_refuses_what_it_does_not_understand),
         TEST(state_refuses_a_directory_that_is_none),
+        TEST(state_removes_what_a_killed_writer_left),
         TEST(state_tells_that_it_could_not_be_written),
     };
     return cmocka_run_group_tests_name("lb state", tests, NULL, NULL);
