@@ -13,6 +13,12 @@
 #include "core/ready.h"
 
 #define STOP_GRACE_NS (2 * NS_PER_S)
+/* Of a worker's client connections. */
+#define MIN_CLIENTS 8u
+#define MAX_CLIENTS 16384u
+/* Kept back of the descriptors: for ourselves, and for servers that come by /add. */
+#define RESERVED_DESCRIPTORS 32u
+#define SPARE_SERVERS 2u
 #define START_TIMEOUT_NS (10 * NS_PER_S)
 
 /* ---- snapshots and state ----------------------------------------------------------------------
@@ -207,6 +213,18 @@ static void on_letter(void *context, struct letter *raw)
 /* ---- life -------------------------------------------------------------------------------------
  */
 
+/* What is left of the descriptors for each worker's clients, so that they cannot keep the cluster
+ * from healing: a server takes a heartbeat's, a pidfd, a pipe while it starts, and one a worker. */
+static size_t max_clients(const struct control *control)
+{
+    size_t n_threads = control->config->n_threads;
+    size_t n_servers = control->n_target + SPARE_SERVERS;
+    size_t reserved = RESERVED_DESCRIPTORS + n_servers * (3 + n_threads);
+    size_t left = control->n_descriptors > reserved ? control->n_descriptors - reserved : 0;
+    size_t each = left / n_threads;
+    return each < MIN_CLIENTS ? MIN_CLIENTS : each < MAX_CLIENTS ? each : MAX_CLIENTS;
+}
+
 int control_go_live(struct control *control, struct err *err)
 {
     const struct lb_config *config = control->config;
@@ -216,7 +234,8 @@ int control_go_live(struct control *control, struct err *err)
                                        .publisher = control->publisher,
                                        .control = &control->mailbox,
                                        .key_source = config->key_source,
-                                       .seed = rng_mix64(config->seed + i)};
+                                       .seed = rng_mix64(config->seed + i),
+                                       .max_connections = max_clients(control)};
         control->listen_fds[i] = -1;
         int rc = worker_start(&worker, &control->workers[i], err);
         if (rc != 0)
@@ -390,8 +409,8 @@ static void done(struct control *control)
 int lb_run(const struct lb_config *config, struct err *err)
 {
     signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more ends no service */
-    net_raise_fd_limit();
     struct control *control = mem_zalloc(1, sizeof(*control));
+    control->n_descriptors = net_raise_fd_limit();
     struct publisher *publisher =
         mem_aligned_zalloc(_Alignof(struct publisher), sizeof(*publisher));
     init(control, config, publisher, err);

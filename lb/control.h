@@ -97,6 +97,7 @@ struct control {
     int listen_fds[LB_MAX_THREADS];
     struct addr bound;
     struct rng rng;
+    size_t n_descriptors; /* that this process may open */
     struct member *members, **last_member;
     size_t n_target;
     uint64_t next_uid;

@@ -11,11 +11,20 @@
 #include "core/metrics.h"
 #include "lb/control.h"
 
+/* What fails for want of our own descriptors, ports or memory says nothing of the server. */
+static bool is_our_own_want(int code)
+{
+    return code == -EMFILE || code == -ENFILE || code == -EADDRNOTAVAIL || code == -ENOBUFS ||
+           code == -ENOMEM;
+}
+
 static void probe_failed(struct member *member, int code)
 {
     char cause[TIMELINE_DETAIL_BYTES];
     if (member->state != MEMBER_CHECKING && member->state != MEMBER_SERVING)
         return;
+    if (is_our_own_want(code))
+        return; /* asked again in the next round */
     if (code == -ECONNREFUSED || member->probed_again) {
         snprintf(cause, sizeof(cause), "heartbeat: %s", err_errno_text(code));
         member_lost(member, cause);

@@ -506,11 +506,13 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
     worker->turn_check.data = worker;
     worker->turn_ns = clock_now_ns();
     ev_check_start(worker->loop, &worker->turn_check);
-    worker->httpd = httpd_new(&(struct httpd_config){.loop = worker->loop,
-                                                     .flusher = &worker->flusher,
-                                                     .user_bytes = sizeof(struct routed),
-                                                     .on_request = on_request,
-                                                     .context = worker});
+    worker->httpd =
+        httpd_new(&(struct httpd_config){.loop = worker->loop,
+                                         .flusher = &worker->flusher,
+                                         .limits.max_connections = config->max_connections,
+                                         .user_bytes = sizeof(struct routed),
+                                         .on_request = on_request,
+                                         .context = worker});
     httpd_listen(worker->httpd, config->listen_fd);
     take_snapshot(worker);
     int rc = pthread_create(&worker->thread, NULL, run, worker);

@@ -26,6 +26,7 @@ struct worker_config {
     struct mailbox *control;     /* (ref) */
     struct key_source key_source;
     uint64_t seed;
+    size_t max_connections; /* of clients; 0 = core/httpd's own limit */
 };
 
 /* What each worker counts, summed for /metrics. Written by the worker alone, read by anyone. */
