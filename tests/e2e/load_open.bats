@@ -103,7 +103,7 @@ holds() { # JQ FILTER
 
 @test "a rate it cannot send is INVALID, exit code 4, with the reason" {
     start_server
-    run_quoit load "http://$SERVER/home" -r 1000000 -n 20000 -c 4000 --quiet --json "$json"
+    run_quoit load "http://$SERVER/home" -r 10000000 -n 20000 -c 4000 --quiet --json "$json"
     [ "$status" -eq 4 ]
     [[ $output == *"INVALID: "*"schedule lag"* ]]
     holds '.verdict.valid == false and (.verdict.reasons | length > 0)'
