@@ -45,6 +45,7 @@ static int check_path(const char *line, size_t n, const char **ret_why)
 
 static int check_lines(struct trace *trace, const char *name, struct err *err)
 {
+    assert(trace->bytes || trace->n_bytes == 0);
     for (size_t at = 0, n_whole; at < trace->n_bytes; at += n_whole) {
         const char *line = trace->bytes + at;
         size_t n = line_bytes(line, trace->n_bytes - at, &n_whole);
