@@ -459,6 +459,9 @@ static int on_headers_complete(llhttp_t *llhttp)
         message->method = (llhttp_method_t)llhttp_get_method(llhttp);
     else
         message->status = (uint16_t)llhttp_get_status_code(llhttp);
+    /* RFC 9112 §6.3: these end with their head, whatever length they name; llhttp would wait. */
+    if (!request && (message->status < 200 || message->status == 204 || message->status == 304))
+        parser->no_body = true;
     int rc = read_head(parser);
     if (rc == 0)
         rc = request ? check_request(parser) : check_status_line(parser);

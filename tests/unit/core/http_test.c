@@ -380,6 +380,17 @@ static void http_reads_no_body_where_there_can_be_none(void **state)
                    "200 1.1 KL [Content-Length=1] {x}\n");
 }
 
+static void http_reads_no_body_in_204_and_304_whatever_length_they_name(void **state)
+{
+    (void)state;
+    expect_answers("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"
+                   "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+                   "304 1.1 KL [Content-Length=9] {}\n"
+                   "204 1.1 KCH [Transfer-Encoding=chunked] {}\n"
+                   "200 1.1 KL [Content-Length=2] {ok}\n");
+}
+
 static void http_reads_no_body_in_answers_to_head(void **state)
 {
     (void)state;
@@ -587,6 +598,7 @@ int main(void)
         cmocka_unit_test(http_gives_back_the_memory_of_chunk_framing),
         cmocka_unit_test(http_reads_answers),
         cmocka_unit_test(http_reads_no_body_where_there_can_be_none),
+        cmocka_unit_test(http_reads_no_body_in_204_and_304_whatever_length_they_name),
         cmocka_unit_test(http_reads_no_body_in_answers_to_head),
         cmocka_unit_test(http_reads_a_body_up_to_the_end_of_the_connection),
         cmocka_unit_test(http_sees_that_a_connection_ended_within_an_answer),
