@@ -129,6 +129,38 @@ static void raw_gives_every_slot_its_own_answer_over_shared_connections(void **s
     }
 }
 
+/* One connection, so that every kind of answer follows every other, most of them with a head that
+ * came before. */
+static void raw_tells_answers_apart_whose_heads_repeat(void **state)
+{
+    static const struct {
+        const char *target, *method;
+        int status;
+        size_t n_body_bytes;
+    } kinds[] = {
+        {"/ok", NULL, 200, 20},       {"/status/404", NULL, 404, 4}, {"/echo", "HEAD", 200, 0},
+        {"/chunked", NULL, 200, 20},  {"/ok", NULL, 200, 20},        {"/unnamed", NULL, 200, 20},
+        {"/continue", NULL, 200, 20}, {"/status/500", NULL, 500, 4}, {"/ok", NULL, 200, 20},
+    };
+    const uint32_t n = sizeof(kinds) / sizeof(*kinds);
+    struct bench bench = {0};
+
+    (void)state;
+    for (uint32_t slot = 0; slot < n; slot++) {
+        bench.requests[slot].target = kinds[slot].target;
+        bench.requests[slot].method = kinds[slot].method;
+    }
+    run(&bench, "raw:connections=1", n, 50, 10 * NS_PER_S);
+    assert_int_equal(bench.n_by_error[CLIENT_OK], 50 * n);
+    assert_int_equal(bench.counts.n_connections, 1);
+    for (uint32_t slot = 0; slot < n; slot++) {
+        assert_int_equal(bench.status[slot], kinds[slot].status);
+        assert_int_equal(bench.n_body_bytes[slot], kinds[slot].n_body_bytes);
+    }
+    assert_string_equal(bench.echo[8], "Hello from Server: 1");
+    assert_string_equal(bench.echo[7], "what");
+}
+
 static void raw_opens_no_more_connections_than_there_are_slots(void **state)
 {
     struct bench bench = {0};
@@ -241,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(raw_gives_every_slot_its_own_answer_over_shared_connections),
+        cmocka_unit_test(raw_tells_answers_apart_whose_heads_repeat),
         cmocka_unit_test(raw_opens_no_more_connections_than_there_are_slots),
         cmocka_unit_test(raw_lets_a_lie_cost_the_request_it_answers_and_no_other),
         cmocka_unit_test(raw_does_not_repeat_a_post_whose_fate_is_unknown),
