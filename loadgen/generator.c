@@ -16,6 +16,8 @@
 /* A slot whose request could not even be sent pauses, 1 ms and twice as long each time. */
 #define MAX_PAUSE_DOUBLINGS 6
 
+#define COALESCE_NS (50 * NS_PER_US)
+
 struct slot {
     uint64_t due_ns;  /* open loop: intended start */
     uint32_t segment; /* of the plan */
@@ -207,6 +209,22 @@ static void send_due(struct generator *generator, uint64_t now_ns)
     send_on(generator, index);
 }
 
+/* When to wake for the next. Requests closer to each other than COALESCE_NS share a wake-up, for a
+ * lag of at most so much, which is what a wake-up takes anyhow. (Measured at 30,000 a second with
+ * the raw client: 28 µs of CPU a request in place of 33, busy 55 % of the time in place of 92.) */
+static uint64_t wake_ns(const struct generator *generator)
+{
+    const struct arrivals_segment *segment =
+        &generator->settings->plan->segments[generator->next.segment];
+    const double rate =
+        segment->rate_from > segment->rate_to ? segment->rate_from : segment->rate_to;
+    const uint64_t at_ns = due_ns(generator);
+
+    if (rate * (double)COALESCE_NS < (double)NS_PER_S * generator->config.n_generators)
+        return at_ns;
+    return (at_ns + COALESCE_NS - 1) / COALESCE_NS * COALESCE_NS;
+}
+
 /* Sends and drops what is due, and sets the alarm for what comes next. */
 static void pump(struct generator *generator, uint64_t now_ns)
 {
@@ -234,7 +252,7 @@ static void pump(struct generator *generator, uint64_t now_ns)
     }
     if (generator->has_next)
         alarm_set(&generator->alarm,
-                  due_ns(generator) + (generator->next_waits ? max_lag_ns + 1 : 0));
+                  generator->next_waits ? due_ns(generator) + max_lag_ns + 1 : wake_ns(generator));
     else
         end_if_over(generator);
 }

@@ -59,9 +59,10 @@ static void judge_open(const struct result *result, struct trust *trust)
     else if (result_late_share(result) > TRUST_MAX_LATE_SHARE)
         say(trust->warnings, &trust->n_warnings,
             "%.1f %% of the requests waited for one of the %" PRIu32
-            " slots (p99 of the wait %.3g ms): the target did not keep up, or -c is too small",
+            " slots (p99 of the wait %.3g ms; %.0f of %.0f requests/s sent): the target did not "
+            "keep up, or -c is too small",
             100. * result_late_share(result), settings->n_in_flight,
-            (double)hist_percentile(result->wait, 99.) / (double)NS_PER_MS);
+            (double)hist_percentile(result->wait, 99.) / (double)NS_PER_MS, sent, wanted);
     if (result->n_dropped)
         say(trust->warnings, &trust->n_warnings,
             "%" PRIu64 " of %" PRIu64
