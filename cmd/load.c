@@ -382,7 +382,7 @@ static int run_verb(int argc, char **argv)
     struct load_options opt;
     struct result *result = NULL;
     struct load_job *job;
-    struct err err;
+    struct err err = {0, ""};
     char **words;
     int code;
 

@@ -10,9 +10,12 @@
 
 static size_t line_bytes(const char *line, size_t n_left, size_t *ret_n_whole)
 {
-    const char *end = memchr(line, '\n', n_left);
-    size_t n = end ? (size_t)(end - line) : n_left;
+    const char *end;
+    size_t n;
 
+    assert(line);
+    end = memchr(line, '\n', n_left);
+    n = end ? (size_t)(end - line) : n_left;
     *ret_n_whole = end ? n + 1 : n;
     return n > 0 && line[n - 1] == '\r' ? n - 1 : n;
 }
