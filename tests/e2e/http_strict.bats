@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Bytes that two programs could read differently, and bytes without end: refused with the status of
-# issue 2, the connection closed, and nothing behind them is ever answered. All of it holds for the
+# Bytes that two programs could read differently (RFC 9112), and bytes without end: refused with 400,
+# 413, 414 or 431, the connection closed, and nothing behind them is ever answered. All of it holds for the
 # LB and for a server alone. (Deadlines: the unit tests, since they take seconds.)
 
 setup_file() {
