@@ -50,7 +50,7 @@ endif
 
 # ---- what is found ---------------------------------------------------------------------------
 
-SRC := $(wildcard core/*.c backends/*.c backends/*/*.c server/*.c lb/*.c loadgen/*.c \
+SRC := $(wildcard core/*.c table/*.c backends/*.c backends/*/*.c server/*.c lb/*.c loadgen/*.c \
 	experiments/*.c ctl/*.c doctor/*.c cmd/*.c)
 # A TEMPLATE.c documents its family's hooks. It is compiled, so that it stays true, but not linked.
 TEMPLATE_SRC := $(filter %/TEMPLATE.c,$(SRC))
@@ -96,7 +96,7 @@ MODE_CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,add
 OWN_CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE $(CPPFLAGS)
 OWN_CFLAGS := -std=c11 $(WARN) $(MODE_CFLAGS_$(MODE)) -fPIE -pthread $(CFLAGS)
 OWN_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
-OWN_LDLIBS := -lev -lcurl -lcjson -lxxhash -linih -lcrypto -lm $(LDLIBS)
+OWN_LDLIBS := -lev -lcurl -lcjson -lxxhash -linih -lcrypto -lmariadb -lsqlite3 -llmdb -lm $(LDLIBS)
 
 # llhttp: a system library where there is one (Debian 13, Ubuntu 25.04), else the sources that
 # Debian 12's node-llhttp ships, compiled in.
