@@ -60,6 +60,26 @@ static void every_coefficient_is_an_option(void **state)
     hash_choice_done(&choice);
 }
 
+static void published_pairs_have_names(void **state)
+{
+    (void)state;
+    struct hash hash = open_hash("poly-1427");
+    assert_int_equal(hash_key(hash, 10), 142700 + 25030 + 2003);
+    assert_int_equal(hash_point(hash, 3, 2), 1249 * 9 + 2287 * 4 + 1663 * 2 + 2287);
+    hash_choice_done(&choice);
+    hash = open_hash("poly-67");
+    assert_int_equal(hash_key(hash, 10), 67000 + 300 + 530 + 97);
+    assert_int_equal(hash_point(hash, 3, 2), 59 * 9 + 29 * 4 + 7 * 2 + 146);
+    hash_choice_done(&choice);
+    hash = open_hash("poly-11");
+    assert_int_equal(hash_key(hash, 10), 1100 + 170 + 23);
+    assert_int_equal(hash_point(hash, 3, 2), 23 * 9 + 71 * 4 + 59 * 2 + 301);
+    hash_choice_done(&choice);
+    hash = open_hash("poly-67:cubic=0");
+    assert_int_equal(hash_key(hash, 10), 300 + 530 + 97);
+    hash_choice_done(&choice);
+}
+
 static void it_hashes_no_bytes(void **state)
 {
     (void)state;
@@ -74,6 +94,7 @@ int main(void)
         cmocka_unit_test(the_server_hash_is_the_assignments),
         cmocka_unit_test(arithmetic_wraps_at_64_bits),
         cmocka_unit_test(every_coefficient_is_an_option),
+        cmocka_unit_test(published_pairs_have_names),
         cmocka_unit_test(it_hashes_no_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
