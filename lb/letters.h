@@ -2,6 +2,7 @@
 #ifndef QUOIT_LB_LETTERS_H
 #define QUOIT_LB_LETTERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,12 +17,28 @@ enum letter_type {
     LETTER_DRAINED, /* nothing is under way to server uid any more */
     LETTER_TOOK,    /* this worker routes by snapshot `version` now */
     LETTER_STOPPED, /* this worker has ended */
+    /* writer (on worker 0) → control */
+    LETTER_FENCE, /* server uid failed a change that others did: it must not answer another read.
+                     The writer waits for LETTER_FENCED before it answers the client */
+    LETTER_DIRTY, /* struct shard_letter: the keys changed since tracking began or was last asked */
     /* state thread → control */
     LETTER_SAVED, /* state `version` was written, or `code` says why not */
     /* control → worker */
     LETTER_ANSWER, /* struct admin_call, answered */
     LETTER_TAKE,   /* there is a new snapshot */
     LETTER_STOP,   /* finish what is under way and end; the second: end */
+    /* control → writer */
+    LETTER_FENCED, /* no worker routes to server uid any more, and the state file says so */
+    LETTER_TRACK,  /* struct shard_letter: note the keys that changes touch from now on, and those
+                      of changes under way */
+    LETTER_TAKE_DIRTY, /* struct shard_letter: send LETTER_DIRTY and begin anew. With `hold`:
+                          changes of this shard wait from now on, and the letter comes back once
+                          none is under way */
+    LETTER_RELEASE,    /* struct shard_letter: stop tracking, let changes go on (posted after the
+                          LETTER_TAKE of the snapshot they are to go by) */
+    /* worker → writer → worker */
+    LETTER_WRITE,   /* struct change_call: a client's change, read and checked */
+    LETTER_WRITTEN, /* the same, with what became of it */
 };
 
 /* Every letter begins so. */
@@ -34,8 +51,24 @@ struct lb_letter {
     int code; /* LETTER_SUSPECT, LETTER_SAVED: a negative errno or 0 */
 };
 
+/* Between the control loop, which copies a replica, and the writer, which goes on changing the
+ * shard meanwhile (pre-copy, as a live migration does it: Clark et al., NSDI 2005, section 3). At
+ * most one copy of a shard at a time. */
+struct shard_letter {
+    struct lb_letter base;
+    struct shard_live *live; /* which shard (ref) */
+    bool hold;
+    int64_t *keys; /* LETTER_DIRTY: n_keys of them, ascending, distinct; freed with the letter */
+    size_t n_keys;
+    bool too_many; /* more than LETTER_MAX_DIRTY_KEYS: take the whole shard as changed */
+};
+
+#define LETTER_MAX_DIRTY_KEYS 1000000
+
 /* The LB's own endpoints. */
 enum admin_endpoint {
+    ADMIN_INIT,
+    ADMIN_STATUS,
     ADMIN_REP,
     ADMIN_ADD,
     ADMIN_RM,

@@ -10,6 +10,7 @@
 #define QUOIT_LB_SNAPSHOT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,8 @@
 #include "core/arena.h"
 #include "core/err.h"
 #include "core/metrics.h"
+#include "table/schema.h"
+#include "table/shard.h"
 
 #define SNAPSHOT_MAX_READERS 64
 
@@ -35,15 +38,39 @@ struct snapshot_server {
     const char *name;
     struct addr addr;
     struct server_counters *counters; /* one row a worker (ref in the member) */
+    bool draining; /* finishes what it has and gets nothing new; told when nothing is under way */
+};
+
+/* What is known of a shard beyond a snapshot: made by the control loop when the shard is, freed
+ * when no snapshot can name it any more. */
+struct shard_live {
+    _Atomic uint64_t valid_idx; /* rows up to which every replica agrees; the writer counts */
+};
+
+/* A shard and its replicas, as indices into the snapshot's servers. A replica that is being filled
+ * is in neither list; one that joins is in both from the snapshot on that its copy was finished
+ * for; one that leaves in order stays in `writers` alone for a snapshot, so that no worker that
+ * still reads from it reads what is old. */
+struct snapshot_shard {
+    struct shard range;
+    struct shard_live *live;     /* (ref) */
+    struct placement *placement; /* of the readers, under their index in `readers` */
+    size_t n_readers, n_writers;
+    const uint32_t *readers;
+    const uint32_t *writers; /* take every change; all of the readers are among them */
 };
 
 struct snapshot {
     uint64_t version;
     size_t n_placed;  /* servers[0 … n_placed) are in the placement, under the same index */
-    size_t n_servers; /* those behind finish what they have and get nothing new */
+    size_t n_servers; /* those behind drain, or take changes of a shard only */
     const struct snapshot_server *servers;
     struct placement *placement;
-    struct arena arena; /* holds servers and names */
+    const struct schema *schema; /* NULL: no database is configured */
+    size_t n_shards;
+    const struct snapshot_shard *shards; /* ascending by key */
+    const struct shard *ranges;          /* the same shards' ranges, for shard_find() */
+    struct arena arena;                  /* holds all of it */
     struct snapshot *older;
 };
 
@@ -56,11 +83,20 @@ struct publisher {
     } seen[SNAPSHOT_MAX_READERS];
 };
 
-/* Copies the servers (n_placed first) and builds the placement over the placed ones, all of
- * weight 1. 0 or -EINVAL with the placement's reason (too many servers for it). */
-int snapshot_new(const struct spec *placement, const struct hash_pair *hashes,
-                 const struct snapshot_server *servers, size_t n_placed, size_t n_servers,
-                 struct snapshot **ret_snapshot, struct err *err);
+/* What a snapshot is made of; all of it is copied. */
+struct snapshot_plan {
+    const struct spec *placement; /* for requests, and for the replicas of each shard */
+    const struct hash_pair *hashes;
+    const struct snapshot_server *servers; /* n_placed first */
+    size_t n_placed, n_servers;
+    const struct schema *schema;         /* NULL: no shards */
+    const struct snapshot_shard *shards; /* range, live, readers, writers; in any order */
+    size_t n_shards;
+};
+
+/* Builds the placements, every server of weight 1. 0 or -EINVAL with the placement's reason (too
+ * many servers for it). */
+int snapshot_new(const struct snapshot_plan *plan, struct snapshot **ret_snapshot, struct err *err);
 /* For one that was never published. Takes NULL. */
 void snapshot_free(struct snapshot *snapshot);
 
