@@ -34,7 +34,8 @@ static size_t gather(struct control *control, enum member_state state,
                                                     .id = member->id,
                                                     .name = member->name,
                                                     .addr = member->addr,
-                                                    .counters = member->counters};
+                                                    .counters = member->counters,
+                                                    .draining = state == MEMBER_DRAINING};
     return n;
 }
 
@@ -54,10 +55,14 @@ void control_publish(struct control *control)
     struct snapshot_server *servers = mem_zalloc(n_servers + 1, sizeof(*servers));
     gather(control, MEMBER_SERVING, servers);
     gather(control, MEMBER_DRAINING, servers + n_placed);
+    struct snapshot_plan plan = {.placement = &config->placement,
+                                 .hashes = &config->hashes.pair,
+                                 .servers = servers,
+                                 .n_placed = n_placed,
+                                 .n_servers = n_servers};
     struct snapshot *snapshot;
     struct err err = {0};
-    int rc = snapshot_new(&config->placement, &config->hashes.pair, servers, n_placed, n_servers,
-                          &snapshot, &err);
+    int rc = snapshot_new(&plan, &snapshot, &err);
     free(servers);
     if (rc != 0) { /* operations check this before they begin: it is a bug if it comes to that */
         log_error("lb", "cannot build the placement: %s", err.message);

@@ -118,10 +118,14 @@ static int check_room(struct control *control, size_t n_new, struct err *err)
     for (size_t i = 0; i < n_new; i++) /* ids that no server can have */
         servers[n++] = (struct snapshot_server){.id = UINT64_MAX - i, .name = "new"};
     struct snapshot *trial = NULL;
-    int rc =
-        n > LB_MAX_SERVERS
-            ? err_set(err, -EINVAL, "%zu servers are more than %d", n, LB_MAX_SERVERS)
-            : snapshot_new(&config->placement, &config->hashes.pair, servers, n, n, &trial, err);
+    struct snapshot_plan plan = {.placement = &config->placement,
+                                 .hashes = &config->hashes.pair,
+                                 .servers = servers,
+                                 .n_placed = n,
+                                 .n_servers = n};
+    int rc = n > LB_MAX_SERVERS
+                 ? err_set(err, -EINVAL, "%zu servers are more than %d", n, LB_MAX_SERVERS)
+                 : snapshot_new(&plan, &trial, err);
     snapshot_free(trial);
     free(servers);
     return rc;

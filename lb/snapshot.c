@@ -6,25 +6,89 @@
 
 #include "core/mem.h"
 
-int snapshot_new(const struct spec *placement, const struct hash_pair *hashes,
-                 const struct snapshot_server *servers, size_t n_placed, size_t n_servers,
-                 struct snapshot **ret_snapshot, struct err *err)
+/* The placement of `n` servers of weight 1, picked[i] (NULL: i) being the i-th's index. */
+static int build_placement(const struct snapshot_plan *plan, struct arena *arena,
+                           const uint32_t *picked, size_t n, struct placement **ret_placement,
+                           struct err *err)
 {
-    struct snapshot *snapshot = mem_zalloc(1, sizeof(*snapshot));
-    arena_init(&snapshot->arena);
-    snapshot->n_placed = n_placed;
-    snapshot->n_servers = n_servers;
-    struct snapshot_server *copies = arena_zalloc(&snapshot->arena, n_servers + 1, sizeof(*copies));
-    struct placement_member *members =
-        arena_zalloc(&snapshot->arena, n_placed + 1, sizeof(*members));
-    for (size_t i = 0; i < n_servers; i++) {
-        copies[i] = servers[i];
-        copies[i].name = arena_strdup(&snapshot->arena, servers[i].name);
-        if (i < n_placed)
-            members[i] = (struct placement_member){copies[i].id, copies[i].name, 1};
+    struct placement_member *members = arena_zalloc(arena, n + 1, sizeof(*members));
+    for (size_t i = 0; i < n; i++) {
+        const struct snapshot_server *server = &plan->servers[picked ? picked[i] : i];
+        members[i] = (struct placement_member){server->id, server->name, 1};
+    }
+    return placement_build(plan->placement, members, n, plan->hashes, ret_placement, err);
+}
+
+static void copy_servers(struct snapshot *snapshot, const struct snapshot_plan *plan)
+{
+    struct snapshot_server *copies =
+        arena_zalloc(&snapshot->arena, plan->n_servers + 1, sizeof(*copies));
+    for (size_t i = 0; i < plan->n_servers; i++) {
+        copies[i] = plan->servers[i];
+        copies[i].name = arena_strdup(&snapshot->arena, plan->servers[i].name);
     }
     snapshot->servers = copies;
-    int rc = placement_build(placement, members, n_placed, hashes, &snapshot->placement, err);
+    snapshot->n_placed = plan->n_placed;
+    snapshot->n_servers = plan->n_servers;
+}
+
+static const uint32_t *copy_indices(struct arena *arena, const uint32_t *indices, size_t n)
+{
+    uint32_t *copy = arena_zalloc(arena, n + 1, sizeof(*copy));
+    if (n > 0)
+        memcpy(copy, indices, n * sizeof(*copy));
+    return copy;
+}
+
+static int compare_shards(const void *a, const void *b)
+{
+    int64_t low_a = ((const struct snapshot_shard *)a)->range.low;
+    int64_t low_b = ((const struct snapshot_shard *)b)->range.low;
+    return (low_a > low_b) - (low_a < low_b);
+}
+
+/* snapshot->n_shards counts those whose placement is built, so that a failure frees just these. */
+static int copy_shards(struct snapshot *snapshot, const struct snapshot_plan *plan, struct err *err)
+{
+    struct arena *arena = &snapshot->arena;
+    struct snapshot_shard *shards = arena_zalloc(arena, plan->n_shards + 1, sizeof(*shards));
+    struct shard *ranges = arena_zalloc(arena, plan->n_shards + 1, sizeof(*ranges));
+    if (plan->n_shards > 0)
+        memcpy(shards, plan->shards, plan->n_shards * sizeof(*shards));
+    qsort(shards, plan->n_shards, sizeof(*shards), compare_shards);
+    snapshot->shards = shards;
+    snapshot->ranges = ranges;
+    for (size_t i = 0; i < plan->n_shards; i++) {
+        struct snapshot_shard *shard = &shards[i];
+        ranges[i] = shard->range;
+        shard->readers = copy_indices(arena, shard->readers, shard->n_readers);
+        shard->writers = copy_indices(arena, shard->writers, shard->n_writers);
+        int rc =
+            build_placement(plan, arena, shard->readers, shard->n_readers, &shard->placement, err);
+        if (rc != 0) {
+            err_prefix(err, "shard %s", shard->range.name);
+            return rc;
+        }
+        snapshot->n_shards++;
+    }
+    return 0;
+}
+
+int snapshot_new(const struct snapshot_plan *plan, struct snapshot **ret_snapshot, struct err *err)
+{
+    assert(plan->schema || plan->n_shards == 0);
+    struct snapshot *snapshot = mem_zalloc(1, sizeof(*snapshot));
+    arena_init(&snapshot->arena);
+    copy_servers(snapshot, plan);
+    if (plan->schema) {
+        struct schema *schema = arena_alloc(&snapshot->arena, sizeof(*schema));
+        *schema = *plan->schema;
+        snapshot->schema = schema;
+    }
+    int rc =
+        build_placement(plan, &snapshot->arena, NULL, plan->n_placed, &snapshot->placement, err);
+    if (rc == 0)
+        rc = copy_shards(snapshot, plan, err);
     if (rc != 0) {
         snapshot_free(snapshot);
         return rc;
@@ -37,6 +101,8 @@ void snapshot_free(struct snapshot *snapshot)
 {
     if (!snapshot)
         return;
+    for (size_t i = 0; i < snapshot->n_shards; i++)
+        placement_free(snapshot->shards[i].placement);
     placement_free(snapshot->placement);
     arena_done(&snapshot->arena);
     free(snapshot);

@@ -394,14 +394,14 @@ static void take_snapshot(struct worker *worker)
         struct upstream *upstream = take_upstream(old, n_old, snapshot->servers[i].uid);
         if (!upstream)
             upstream = upstream_new(worker, &snapshot->servers[i]);
-        upstream->draining = i >= snapshot->n_placed;
+        upstream->draining = snapshot->servers[i].draining;
         worker->upstreams[i] = upstream;
     }
     for (size_t i = 0; i < n_old; i++)
         upstream_free(old[i]);
     free(old);
     tell_control(worker, LETTER_TOOK, 0, 0);
-    for (size_t i = snapshot->n_placed; i < snapshot->n_servers; i++)
+    for (size_t i = 0; i < snapshot->n_servers; i++)
         tell_if_drained(worker->upstreams[i]);
 }
 

@@ -37,6 +37,17 @@ static int tear_down(void **state)
     return 0;
 }
 
+static int build(const struct snapshot_server *servers, size_t n_placed, size_t n_servers,
+                 struct snapshot **ret_snapshot, struct err *err)
+{
+    struct snapshot_plan plan = {.placement = &fixture.spec,
+                                 .hashes = &fixture.hashes.pair,
+                                 .servers = servers,
+                                 .n_placed = n_placed,
+                                 .n_servers = n_servers};
+    return snapshot_new(&plan, ret_snapshot, err);
+}
+
 /* Servers with uids first, first + 1, …, named after them. */
 static struct snapshot *make(uint64_t first, size_t n_placed, size_t n_servers)
 {
@@ -49,8 +60,7 @@ static struct snapshot *make(uint64_t first, size_t n_placed, size_t n_servers)
         snprintf(names[i], sizeof(names[i]), "Server%llu", (unsigned long long)(first + i));
         servers[i] = (struct snapshot_server){.uid = first + i, .id = first + i, .name = names[i]};
     }
-    if (snapshot_new(&fixture.spec, &fixture.hashes.pair, servers, n_placed, n_servers, &snapshot,
-                     &err) != 0)
+    if (build(servers, n_placed, n_servers, &snapshot, &err) != 0)
         fail_msg("%s", err.message);
     memset(names, 'x', sizeof(names)); /* they are copied */
     return snapshot;
@@ -109,17 +119,69 @@ static void snapshot_says_why_it_cannot_be_built(void **state)
     for (size_t i = 0; i < 60; i++)
         servers[i] = (struct snapshot_server){.uid = i + 1, .id = i, .name = "S"};
     /* 60 × 9 virtual servers do not fit into 512 slots; 56 do. */
-    assert_int_equal(
-        snapshot_new(&fixture.spec, &fixture.hashes.pair, servers, 60, 60, &snapshot, &err),
-        -EINVAL);
+    assert_int_equal(build(servers, 60, 60, &snapshot, &err), -EINVAL);
     assert_true(err.message[0] != '\0');
     assert_null(snapshot);
-    assert_int_equal(
-        snapshot_new(&fixture.spec, &fixture.hashes.pair, servers, 56, 60, &snapshot, &err), 0);
+    assert_int_equal(build(servers, 56, 60, &snapshot, &err), 0);
     snapshot_free(snapshot);
     servers[1].id = 0; /* twice */
-    assert_int_equal(
-        snapshot_new(&fixture.spec, &fixture.hashes.pair, servers, 2, 2, &snapshot, &err), -EINVAL);
+    assert_int_equal(build(servers, 2, 2, &snapshot, &err), -EINVAL);
+}
+
+static void snapshot_places_a_shards_readers_alone(void **state)
+{
+    struct snapshot_server servers[4];
+    struct schema schema;
+    struct err err = {0};
+    static const char text[] = "{\"columns\":[\"id\",\"name\"],\"dtypes\":[\"Number\",\"String\"]}";
+    uint32_t readers_a[] = {3, 1}, writers_a[] = {1, 2, 3}, readers_b[] = {0};
+    struct shard_live live[2] = {{7}, {8}};
+    struct snapshot_shard shards[] = {
+        {.range = {"sh2", 100, 199},
+         .live = &live[1],
+         .n_readers = 2,
+         .n_writers = 3,
+         .readers = readers_a,
+         .writers = writers_a},
+        {.range = {"sh1", 0, 99},
+         .live = &live[0],
+         .n_readers = 1,
+         .n_writers = 1,
+         .readers = readers_b,
+         .writers = readers_b},
+    };
+    struct snapshot *snapshot = NULL;
+    bool seen[2] = {false};
+
+    (void)state;
+    assert_int_equal(schema_parse(text, sizeof(text) - 1, &schema, &err), 0);
+    for (size_t i = 0; i < 4; i++)
+        servers[i] = (struct snapshot_server){.uid = i + 1, .id = i, .name = "S"};
+    struct snapshot_plan plan = {.placement = &fixture.spec,
+                                 .hashes = &fixture.hashes.pair,
+                                 .servers = servers,
+                                 .n_placed = 4,
+                                 .n_servers = 4,
+                                 .schema = &schema,
+                                 .shards = shards,
+                                 .n_shards = 2};
+    assert_int_equal(snapshot_new(&plan, &snapshot, &err), 0);
+    memset(readers_a, 0xff, sizeof(readers_a)); /* it is copied */
+    assert_true(schema_equal(snapshot->schema, &schema));
+    assert_int_equal(snapshot->n_shards, 2);
+    assert_string_equal(snapshot->shards[0].range.name, "sh1"); /* ascending */
+    assert_ptr_equal(snapshot->shards[1].live, &live[1]);
+    assert_int_equal(shard_find(snapshot->ranges, 2, 150), 1);
+    for (uint64_t key = 0; key < 1000; key++) {
+        uint32_t at = placement_lookup(snapshot->shards[1].placement, key);
+        assert_true(at < 2);
+        assert_int_equal(snapshot->shards[1].readers[at], at == 0 ? 3 : 1);
+        seen[at] = true;
+        assert_int_equal(placement_lookup(snapshot->shards[0].placement, key), 0);
+    }
+    assert_true(seen[0] && seen[1]);
+    assert_int_equal(snapshot->shards[1].n_writers, 3);
+    snapshot_free(snapshot);
 }
 
 static void publisher_numbers_snapshots_and_hands_out_the_current_one(void **state)
@@ -257,6 +319,7 @@ int main(void)
         TEST(snapshot_places_the_first_servers_alone),
         TEST(snapshot_of_nobody_places_nothing),
         TEST(snapshot_says_why_it_cannot_be_built),
+        TEST(snapshot_places_a_shards_readers_alone),
         TEST(publisher_numbers_snapshots_and_hands_out_the_current_one),
         TEST(publisher_frees_what_no_reader_can_have),
         TEST(publisher_frees_nothing_before_every_reader_has_taken_one),
