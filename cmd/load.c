@@ -117,6 +117,12 @@ static const struct option_def options[] = {
      .offset = FIELD(body),
      .metavar = "TEXT|@FILE",
      .help = "of the requests; Content-Type is JSON unless a --header says otherwise"},
+    {.name = "workload",
+     .type = OPTION_STRING,
+     .offset = FIELD(workload),
+     .metavar = "NAME[:k=v]",
+     .help = "db-write, db-read, db-mix, or ycsb-a to ycsb-f: the database's requests, in place of "
+             "the URL's path"},
     {.name = "keys",
      .type = OPTION_STRING,
      .offset = FIELD(keys),
@@ -222,6 +228,14 @@ static const struct cli_verb load_verb = {
         "--keys: ids (100000 to 999999), uniform, sequential, "
         "zipfian:exponent=0.99,scrambled=true,\n"
         "hotspot:keys=0.2,requests=0.8; all but ids take low=K,high=K.\n"
+        "\n"
+        "--workload: the example table of the database. db-write:rows=1,low=0,ids=10000 adds each "
+        "id\n"
+        "once; db-read:width=1 reads keys that must all be there; "
+        "db-mix:read=50,update=40,insert=10\n"
+        "(also scan, delete, rmw) mixes them, as ycsb-a to ycsb-f do. Every row that comes back "
+        "is\n"
+        "proven to be one that was written. --keys chooses what is read and changed.\n"
         "\n"
         "The result goes to stdout, progress to stderr. Exit code: 0 when every request\n"
         "succeeded, 1 when any failed or was dropped or none was answered (failures that an\n"

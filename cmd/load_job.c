@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "loadgen/headers.h"
+#include "loadgen/workload_db.h"
 
 #define DEFAULT_REQUESTS 10000
 #define MAX_BODY_BYTES (1u << 20)
@@ -153,7 +154,51 @@ static int set_up_keys(struct load_job *job, struct err *err)
     return keys ? spec_parse(&keys_family, keys, &job->keys, err) : 0;
 }
 
-static int set_up_workloads(struct load_job *job, struct err *err)
+static int check_db_options(const struct load_job *job, struct err *err)
+{
+    const struct load_options *opt = job->opt;
+    const struct {
+        const char *name;
+        bool given;
+    } http_only[] = {{"body", opt->body != NULL},
+                     {"method", opt->method != NULL},
+                     {"header", opt->headers.n > 0},
+                     {"trace", opt->trace != NULL},
+                     {"key-header", opt->key_header != NULL}};
+
+    for (size_t i = 0; i < sizeof(http_only) / sizeof(*http_only); i++)
+        if (http_only[i].given)
+            return err_set(err, -EINVAL, "--workload makes the requests: no --%s beside it",
+                           http_only[i].name);
+    if (strcmp(job->url.target, "/") != 0)
+        return err_set(err, -EINVAL, "--workload makes the requests: no path in the URL, '%s'",
+                       job->url.target);
+    return 0;
+}
+
+static int set_up_db(struct load_job *job, struct err *err)
+{
+    const struct load_options *opt = job->opt;
+    struct result_settings *settings = &job->config.settings;
+    struct keys_place place = {.seed = settings->seed, .n_threads = settings->n_threads};
+    int rc = check_db_options(job, err);
+
+    if (rc == 0)
+        rc = spec_parse(&workload_family, opt->workload, &job->workload, err);
+    if (rc == 0 && opt->keys)
+        rc = spec_parse(&keys_family, opt->keys, &job->keys, err);
+    settings->keys = opt->keys;
+    for (uint32_t i = 0; i < settings->n_threads && rc == 0; i++) {
+        place.thread = i;
+        rc = workload_db_new(&job->workload, opt->keys ? &job->keys : NULL, &place,
+                             &job->workloads[i], err);
+    }
+    if (rc == 0)
+        settings->workload = job->workload.text;
+    return rc;
+}
+
+static int set_up_http(struct load_job *job, struct err *err)
 {
     const struct load_options *opt = job->opt;
     struct result_settings *settings = &job->config.settings;
@@ -236,7 +281,9 @@ int load_job_init(struct load_job *job, const struct load_options *opt, const ch
     job->config.addr = job->url.addr;
     if (rc == 0)
         rc = set_up_threads(job, err);
-    return rc < 0 ? rc : set_up_workloads(job, err);
+    if (rc < 0)
+        return rc;
+    return opt->workload ? set_up_db(job, err) : set_up_http(job, err);
 }
 
 void load_job_done(struct load_job *job)
@@ -247,6 +294,7 @@ void load_job_done(struct load_job *job)
     buf_done(&job->headers);
     buf_done(&job->body);
     spec_done(&job->keys);
+    spec_done(&job->workload);
     spec_done(&job->client);
     url_done(&job->url);
 }

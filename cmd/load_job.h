@@ -22,6 +22,7 @@ struct load_options {
     const char *method;
     struct option_list headers;
     const char *body;
+    const char *workload;
     const char *keys;
     const char *key_header;
     const char *trace;
@@ -42,7 +43,7 @@ struct load_options {
 struct load_job {
     const struct load_options *opt;
     struct url url;
-    struct spec client, keys;
+    struct spec client, keys, workload;
     struct trace trace;
     struct buf headers, body;
     struct arrivals_plan plan;

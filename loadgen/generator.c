@@ -270,6 +270,8 @@ static void on_done(void *context, uint32_t index, const struct client_answer *a
     struct slot *slot = &generator->slots[index];
     enum verdict verdict = verify_answer(&generator->verify, answer);
 
+    if (verdict == VERDICT_OK && !workload_check(generator->workload, index, answer))
+        verdict = VERDICT_WRONG_BODY;
     assert(generator->n_busy > 0);
     generator->n_busy--;
     if (!slot->measured) {
@@ -430,6 +432,15 @@ static void set_up_schedule(struct generator *generator)
     }
 }
 
+/* Of each answer's body, for those who look into it. */
+static size_t keep_bytes(const struct generator *generator)
+{
+    size_t expected = verify_keep_bytes(&generator->verify);
+    size_t checked = generator->workload->keep_body_bytes;
+
+    return checked > expected ? checked : expected;
+}
+
 static int open_loop_and_client(struct generator *generator, struct err *err)
 {
     static const struct client_handler handler = {.on_done = on_done};
@@ -443,7 +454,7 @@ static int open_loop_and_client(struct generator *generator, struct err *err)
         .addr = generator->config.load->addr,
         .n_slots = generator->n_slots,
         .timeout_ns = generator->settings->timeout_ns,
-        .keep_body_bytes = verify_keep_bytes(&generator->verify),
+        .keep_body_bytes = keep_bytes(generator),
     };
     if (is_open(generator))
         rc = alarm_init(&generator->alarm, generator->loop, on_alarm, generator, err);

@@ -3,6 +3,7 @@
 #ifndef QUOIT_LOADGEN_WORKLOAD_H
 #define QUOIT_LOADGEN_WORKLOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backends/client.h"
@@ -18,6 +19,8 @@ struct workload_ops {
      * slot's next call. */
     void (*next)(struct workload *workload, struct rng *rng, uint32_t slot,
                  struct client_request *ret_request);
+    /* Optional. Whether a whole 2xx answer to the slot's request says what it must. */
+    bool (*check)(struct workload *workload, uint32_t slot, const struct client_answer *answer);
     /* Required. Takes what the maker made. */
     void (*free)(struct workload *workload);
 };
@@ -25,6 +28,7 @@ struct workload_ops {
 /* First member of every implementation's struct. */
 struct workload {
     const struct workload_ops *ops;
+    size_t keep_body_bytes; /* of an answer, for `check`; 0: none is kept */
 };
 
 /* Where {key} stands in target, headers or body, the request's key is written. */
@@ -49,6 +53,12 @@ static inline void workload_next(struct workload *workload, struct rng *rng, uin
                                  struct client_request *ret_request)
 {
     workload->ops->next(workload, rng, slot, ret_request);
+}
+
+static inline bool workload_check(struct workload *workload, uint32_t slot,
+                                  const struct client_answer *answer)
+{
+    return !workload->ops->check || workload->ops->check(workload, slot, answer);
 }
 
 /* Takes NULL. */

@@ -1,0 +1,236 @@
+#include "loadgen/workload_db.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/json.h"
+#include "loadgen/student.h"
+#include "table/row.h"
+
+static struct workload *make(const char *text, uint32_t thread, uint32_t n_threads)
+{
+    struct spec spec;
+    struct err err = {0};
+    struct workload *workload = NULL;
+    struct keys_place place = {.seed = 7, .thread = thread, .n_threads = n_threads};
+    assert_int_equal(spec_parse(&workload_family, text, &spec, &err), 0);
+    int rc = workload_db_new(&spec, NULL, &place, &workload, &err);
+    spec_done(&spec);
+    if (rc != 0)
+        fprintf(stderr, "%s\n", err.message);
+    assert_int_equal(rc, 0);
+    return workload;
+}
+
+static void a_row_made_is_canonical_and_reads_back(void **state)
+{
+    (void)state;
+    struct schema schema;
+    struct err err = {0};
+    assert_int_equal(schema_parse(STUDENT_SCHEMA, strlen(STUDENT_SCHEMA), &schema, &err), 0);
+    const int64_t keys[] = {0, 1, 2255, -7, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        struct buf text;
+        struct row_value values[SCHEMA_MAX_COLUMNS];
+        buf_init(&text, 0);
+        student_put(&text, keys[i], i * 1000);
+        assert_in_range(buf_len(&text), 1, STUDENT_ROW_BYTES - 1);
+        assert_int_equal(row_take_apart(&schema, buf_head(&text), buf_len(&text), values, &err), 0);
+        int64_t key;
+        uint64_t version;
+        assert_int_equal(student_read(buf_head(&text), buf_len(&text), &key, &version),
+                         buf_len(&text));
+        assert_true(key == keys[i]);
+        assert_int_equal(version, i * 1000);
+        buf_done(&text);
+    }
+}
+
+static void a_row_nobody_made_is_seen(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 0);
+    student_put(&text, 41, 3);
+    int64_t key;
+    uint64_t version;
+    for (size_t i = 0; i < buf_len(&text); i++) {
+        char *copy = malloc(buf_len(&text));
+        memcpy(copy, buf_head(&text), buf_len(&text));
+        copy[i] ^= 1;
+        assert_int_equal(student_read(copy, buf_len(&text), &key, &version), 0);
+        assert_int_equal(student_read(buf_head(&text), i, &key, &version), 0);
+        free(copy);
+    }
+    buf_done(&text);
+}
+
+static void counting_refuses_disorder_strangers_and_cut_bodies(void **state)
+{
+    (void)state;
+    struct buf body;
+    buf_init(&body, 0);
+    buf_append_str(&body, "{\"shards_queried\":[\"sh1\"],\"data\":[");
+    size_t head = buf_len(&body);
+    buf_append_str(&body, "]");
+    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 9), 0);
+    body.end = body.start + head;
+    student_put(&body, 3, 0);
+    buf_append_str(&body, ",");
+    student_put(&body, 5, 0);
+    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 9), -1); /* no end */
+    buf_append_str(&body, "],\"status\":\"success\"}");
+    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 9), 2);
+    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 4, 9), -1);
+    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 4), -1);
+    body.end = body.start + head;
+    student_put(&body, 5, 0);
+    buf_append_str(&body, ",");
+    student_put(&body, 5, 1);
+    buf_append_str(&body, "]");
+    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 9), -1);
+    assert_int_equal(student_count("", 0, 0, 9), -1);
+    buf_done(&body);
+}
+
+/* The ids of the rows that a request adds. */
+static size_t ids_of(const struct client_request *request, int64_t *ids)
+{
+    struct err err = {0};
+    cJSON *tree = json_parse(request->body, request->body_bytes, &err);
+    assert_non_null(tree);
+    size_t n = 0;
+    const cJSON *row;
+    cJSON_ArrayForEach (row, json_get(tree, "data"))
+        assert_int_equal(json_get_int64(row, "Stud_id", &ids[n++]), 0);
+    cJSON_Delete(tree);
+    return n;
+}
+
+static void writers_add_each_id_once_over_all_threads(void **state)
+{
+    (void)state;
+    unsigned char seen[1000] = {0};
+    for (uint32_t thread = 0; thread < 4; thread++) {
+        struct workload *workload = make("db-write:low=500,ids=1000,rows=5", thread, 4);
+        struct rng rng;
+        rng_seed(&rng, 1);
+        for (int i = 0; i < 50; i++) {
+            struct client_request request = {0};
+            int64_t ids[8];
+            workload_next(workload, &rng, (uint32_t)i % 3, &request);
+            assert_string_equal(request.method, "POST");
+            assert_string_equal(request.target, "/write");
+            assert_int_equal(ids_of(&request, ids), 5);
+            for (size_t k = 0; k < 5; k++) {
+                assert_in_range(ids[k], 500, 1499);
+                seen[ids[k] - 500]++;
+            }
+        }
+        workload_free(workload);
+    }
+    for (size_t i = 0; i < 1000; i++)
+        assert_int_equal(seen[i], 1);
+}
+
+static void a_mix_keeps_its_percentages(void **state)
+{
+    (void)state;
+    struct workload *workload = make("db-mix:read=50,update=30,insert=15,delete=5,ids=100", 0, 1);
+    struct rng rng;
+    rng_seed(&rng, 3);
+    double counts[4] = {0}, expected[4] = {10000, 6000, 3000, 1000}, chi_square = 0;
+    static const char *const targets[] = {"/read", "/update", "/write", "/del"};
+    for (int i = 0; i < 20000; i++) {
+        struct client_request request = {0};
+        workload_next(workload, &rng, 0, &request);
+        for (int k = 0; k < 4; k++)
+            counts[k] += strcmp(request.target, targets[k]) == 0;
+    }
+    for (int k = 0; k < 4; k++)
+        chi_square += (counts[k] - expected[k]) * (counts[k] - expected[k]) / expected[k];
+    assert_true(chi_square < 16.27); /* 3 degrees of freedom, p = 0.001 */
+    workload_free(workload);
+}
+
+static void a_read_without_its_row_is_no_success(void **state)
+{
+    (void)state;
+    struct workload *workload = make("db-read:ids=1,low=8", 0, 1);
+    struct rng rng;
+    rng_seed(&rng, 3);
+    struct client_request request = {0};
+    workload_next(workload, &rng, 0, &request);
+    assert_string_equal(request.body, "{\"Stud_id\":{\"low\":8,\"high\":8}}");
+    struct buf body;
+    buf_init(&body, 0);
+    buf_append_str(&body, "{\"data\":[");
+    struct client_answer answer = {.status = 200};
+    buf_append_str(&body, "]}");
+    answer.body = buf_head(&body), answer.body_bytes = buf_len(&body);
+    assert_false(workload_check(workload, 0, &answer));
+    body.end = body.start + 9;
+    student_put(&body, 8, 0);
+    buf_append_str(&body, "]}");
+    answer.body = buf_head(&body), answer.body_bytes = buf_len(&body);
+    assert_true(workload_check(workload, 0, &answer));
+    buf_done(&body);
+    workload_free(workload);
+}
+
+static void a_read_modify_write_updates_the_key_it_read(void **state)
+{
+    (void)state;
+    struct workload *workload = make("db-mix:rmw=100,ids=50", 0, 1);
+    struct rng rng;
+    rng_seed(&rng, 9);
+    for (int i = 0; i < 20; i++) {
+        struct client_request read = {0}, update = {0};
+        long long low, high, key;
+        workload_next(workload, &rng, 2, &read);
+        assert_string_equal(read.target, "/read");
+        assert_int_equal(
+            sscanf(read.body, "{\"Stud_id\":{\"low\":%lld,\"high\":%lld}}", &low, &high), 2);
+        workload_next(workload, &rng, 2, &update);
+        assert_string_equal(update.target, "/update");
+        assert_int_equal(sscanf(update.body, "{\"Stud_id\":%lld,", &key), 1);
+        assert_true(key == low && low == high);
+    }
+    workload_free(workload);
+}
+
+static void percentages_that_do_not_add_up_are_refused(void **state)
+{
+    (void)state;
+    struct spec spec;
+    struct err err = {0};
+    struct workload *workload = NULL;
+    struct keys_place place = {.n_threads = 1};
+    assert_int_equal(spec_parse(&workload_family, "db-mix:read=50,update=40", &spec, &err), 0);
+    assert_true(workload_db_new(&spec, NULL, &place, &workload, &err) < 0);
+    assert_non_null(strstr(err.message, "90"));
+    assert_null(workload);
+    spec_done(&spec);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_row_made_is_canonical_and_reads_back),
+        cmocka_unit_test(a_row_nobody_made_is_seen),
+        cmocka_unit_test(counting_refuses_disorder_strangers_and_cut_bodies),
+        cmocka_unit_test(writers_add_each_id_once_over_all_threads),
+        cmocka_unit_test(a_mix_keeps_its_percentages),
+        cmocka_unit_test(a_read_without_its_row_is_no_success),
+        cmocka_unit_test(a_read_modify_write_updates_the_key_it_read),
+        cmocka_unit_test(percentages_that_do_not_add_up_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
