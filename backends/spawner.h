@@ -23,6 +23,9 @@ struct spawner_request {
     uint64_t uid;
     const char *name; /* valid per CONTRACT.md; the server's --name */
     uint64_t id;
+    /* Words of this one's command line behind server_args, NULL-ended, or NULL (borrowed during the
+     * call). Ours as well, never from a client. */
+    const char *const *args;
 };
 
 /* A running server, as told to the handler and kept in the state file. */

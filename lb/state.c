@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/buf.h"
@@ -15,12 +17,13 @@
 #include "core/name.h"
 #include "lb/letters.h"
 
-#define FORMAT_VERSION 1
+#define FORMAT_SERVERS 1
+#define FORMAT_DATABASE 2
 #define MAX_FILE_BYTES (16u << 20)
 #define MAX_SAVED_SERVERS 65536
 
 struct state_store {
-    char *path;
+    char *dir, *path;
     int lock_fd;
     struct mailbox *control;
     pthread_t thread;
@@ -29,16 +32,55 @@ struct state_store {
     /* Under the mutex: */
     struct buf next; /* what waits to be written */
     uint64_t next_version;
+    uint64_t *removals; /* data directories */
+    size_t n_removals;
     bool waiting, ending;
 };
 
 /* ---- text -------------------------------------------------------------------------------------
  */
 
+static cJSON *replicas_json(const struct state_replica *replicas, size_t n)
+{
+    cJSON *array = cJSON_CreateArray();
+    for (size_t i = 0; i < n; i++) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "shard", replicas[i].shard);
+        cJSON_AddBoolToObject(object, "whole", replicas[i].whole);
+        cJSON_AddItemToArray(array, object);
+    }
+    return array;
+}
+
+static void add_database(cJSON *root, const struct state *state)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    schema_print(state->schema, &text);
+    cJSON_AddRawToObject(root, "schema", buf_str(&text));
+    buf_clear(&text);
+    shard_print_all(state->shards, state->n_shards, state->schema->columns[0].name, &text);
+    cJSON_AddRawToObject(root, "shards", buf_str(&text));
+    buf_done(&text);
+    cJSON *vacancies = cJSON_AddArrayToObject(root, "vacancies");
+    for (size_t i = 0; i < state->n_vacancies; i++) {
+        const struct state_vacancy *vacancy = &state->vacancies[i];
+        cJSON *object = cJSON_CreateObject();
+        if (vacancy->name) {
+            cJSON_AddStringToObject(object, "name", vacancy->name);
+            json_add_uint64(object, "id", vacancy->id);
+        }
+        json_add_uint64(object, "data", vacancy->data_id);
+        cJSON_AddItemToObject(object, "replicas",
+                              replicas_json(vacancy->replicas, vacancy->n_replicas));
+        cJSON_AddItemToArray(vacancies, object);
+    }
+}
+
 static void print_state(const struct state *state, struct buf *out)
 {
     cJSON *root = cJSON_CreateObject();
-    json_add_int64(root, "format", FORMAT_VERSION);
+    json_add_int64(root, "format", state->schema ? FORMAT_DATABASE : FORMAT_SERVERS);
     json_add_uint64(root, "next_uid", state->next_uid);
     json_add_uint64(root, "target", state->n_target);
     cJSON *servers = cJSON_AddArrayToObject(root, "servers");
@@ -52,8 +94,15 @@ static void print_state(const struct state *state, struct buf *out)
         cJSON_AddStringToObject(object, "address", addr_format(&server->addr, text));
         json_add_int64(object, "pid", server->pid);
         cJSON_AddStringToObject(object, "reference", server->reference);
+        if (server->data_id != 0)
+            json_add_uint64(object, "data", server->data_id);
+        if (state->schema)
+            cJSON_AddItemToObject(object, "replicas",
+                                  replicas_json(server->replicas, server->n_replicas));
         cJSON_AddItemToArray(servers, object);
     }
+    if (state->schema)
+        add_database(root, state);
     json_print(out, root, true);
     cJSON_Delete(root);
 }
@@ -67,8 +116,86 @@ static int get_unsigned(const cJSON *object, const char *key, uint64_t *ret_valu
     return 0;
 }
 
-static int read_server(const cJSON *object, struct arena *arena, struct state_server *ret_server,
+static int read_replicas(const cJSON *array, const struct state *state, struct arena *arena,
+                         struct state_replica **ret_replicas, size_t *ret_n, struct err *err)
+{
+    int n = cJSON_IsArray(array) ? cJSON_GetArraySize(array) : 0;
+    struct state_replica *replicas = arena_zalloc(arena, (size_t)n + 1, sizeof(*replicas));
+    size_t at = 0;
+    const cJSON *object;
+    cJSON_ArrayForEach (object, array) {
+        const char *name = json_get_string(object, "shard");
+        size_t shard = 0;
+        while (name && shard < state->n_shards && strcmp(state->shards[shard].name, name) != 0)
+            shard++;
+        if (!name || shard == state->n_shards)
+            return err_set(err, -EINVAL, "a replica of a shard that is not there");
+        replicas[at++] = (struct state_replica){state->shards[shard].name,
+                                                cJSON_IsTrue(json_get(object, "whole"))};
+    }
+    *ret_replicas = replicas;
+    *ret_n = at;
+    return 0;
+}
+
+/* 0 also where there is none. */
+static int get_data_id(const cJSON *object, const struct state *state, uint64_t *ret_id,
                        struct err *err)
+{
+    *ret_id = 0;
+    int rc = json_get(object, "data") ? get_unsigned(object, "data", ret_id, err) : 0;
+    if (rc == 0 && *ret_id >= state->next_uid)
+        rc = err_set(err, -EINVAL, "\"data\" is not below \"next_uid\"");
+    return rc;
+}
+
+static int read_vacancy(const cJSON *object, const struct state *state, struct arena *arena,
+                        struct state_vacancy *ret_vacancy, struct err *err)
+{
+    const char *name = json_get_string(object, "name");
+    if (json_get(object, "name") && (!name || !name_valid(name)))
+        return err_set(err, -EINVAL, "a vacancy without a valid name");
+    int rc = name ? get_unsigned(object, "id", &ret_vacancy->id, err) : 0;
+    if (rc == 0)
+        rc = get_data_id(object, state, &ret_vacancy->data_id, err);
+    if (rc == 0)
+        rc = read_replicas(json_get(object, "replicas"), state, arena, &ret_vacancy->replicas,
+                           &ret_vacancy->n_replicas, err);
+    ret_vacancy->name = rc == 0 && name ? arena_strdup(arena, name) : NULL;
+    return rc;
+}
+
+static int read_database(const cJSON *root, struct arena *arena, struct state *ret_state,
+                         struct err *err)
+{
+    struct schema *schema = arena_zalloc(arena, 1, sizeof(*schema));
+    int rc = schema_read(json_get(root, "schema"), schema, err);
+    if (rc != 0)
+        return rc;
+    const cJSON *shards = json_get(root, "shards"), *vacancies = json_get(root, "vacancies");
+    ret_state->schema = schema;
+    ret_state->shards = arena_zalloc(arena, SHARD_MAX_SHARDS, sizeof(*ret_state->shards));
+    rc = shard_read_all(shards, schema->columns[0].name, ret_state->shards, SHARD_MAX_SHARDS,
+                        &ret_state->n_shards, err);
+    if (rc != 0)
+        return rc;
+    int n = cJSON_IsArray(vacancies) ? cJSON_GetArraySize(vacancies) : -1;
+    if (n < 0 || n > MAX_SAVED_SERVERS)
+        return err_set(err, -EINVAL, "\"vacancies\" is no array, or too many");
+    ret_state->vacancies = arena_zalloc(arena, (size_t)n + 1, sizeof(*ret_state->vacancies));
+    const cJSON *object;
+    cJSON_ArrayForEach (object, vacancies) {
+        rc = read_vacancy(object, ret_state, arena, &ret_state->vacancies[ret_state->n_vacancies],
+                          err);
+        if (rc != 0)
+            return rc;
+        ret_state->n_vacancies++;
+    }
+    return 0;
+}
+
+static int read_server(const cJSON *object, const struct state *state, struct arena *arena,
+                       struct state_server *ret_server, struct err *err)
 {
     const char *name = json_get_string(object, "name");
     const char *address = json_get_string(object, "address");
@@ -83,6 +210,11 @@ static int read_server(const cJSON *object, struct arena *arena, struct state_se
         rc = get_unsigned(object, "pid", &pid, err);
     if (rc == 0)
         rc = addr_parse(address, &ret_server->addr, err);
+    if (rc == 0)
+        rc = get_data_id(object, state, &ret_server->data_id, err);
+    if (rc == 0)
+        rc = read_replicas(json_get(object, "replicas"), state, arena, &ret_server->replicas,
+                           &ret_server->n_replicas, err);
     if (rc != 0)
         return rc;
     ret_server->pid = (long)pid;
@@ -96,13 +228,15 @@ static int read_tree(const cJSON *root, struct arena *arena, struct state *ret_s
 {
     uint64_t format = 0, target = 0;
     int rc = get_unsigned(root, "format", &format, err);
-    if (rc == 0 && format != FORMAT_VERSION)
-        rc = err_set(err, -EINVAL, "format %llu is not one this program knows (%d)",
-                     (unsigned long long)format, FORMAT_VERSION);
+    if (rc == 0 && format != FORMAT_SERVERS && format != FORMAT_DATABASE)
+        rc = err_set(err, -EINVAL, "format %llu is not one this program knows (%d, %d)",
+                     (unsigned long long)format, FORMAT_SERVERS, FORMAT_DATABASE);
     if (rc == 0)
         rc = get_unsigned(root, "next_uid", &ret_state->next_uid, err);
     if (rc == 0)
         rc = get_unsigned(root, "target", &target, err);
+    if (rc == 0 && format == FORMAT_DATABASE)
+        rc = read_database(root, arena, ret_state, err);
     if (rc != 0)
         return rc;
     const cJSON *servers = json_get(root, "servers");
@@ -116,7 +250,7 @@ static int read_tree(const cJSON *root, struct arena *arena, struct state *ret_s
     uint64_t last_uid = 0;
     cJSON_ArrayForEach (object, servers) {
         struct state_server *server = &ret_state->servers[ret_state->n_servers];
-        rc = read_server(object, arena, server, err);
+        rc = read_server(object, ret_state, arena, server, err);
         if (rc != 0)
             return rc;
         if (server->uid <= last_uid || server->uid >= ret_state->next_uid)
@@ -154,15 +288,41 @@ static int load(const char *path, struct arena *arena, struct state *ret_state, 
 /* ---- the writing thread -----------------------------------------------------------------------
  */
 
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void)info;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+/* With the mutex held; gives it back meanwhile. What cannot be removed stays: nobody looks at it.
+ */
+static void remove_data(struct state_store *store)
+{
+    while (store->n_removals > 0) {
+        char *path = mem_printf("%s/servers/%llu", store->dir,
+                                (unsigned long long)store->removals[--store->n_removals]);
+        pthread_mutex_unlock(&store->mutex);
+        nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+        free(path);
+        pthread_mutex_lock(&store->mutex);
+    }
+}
+
 static void *write_states(void *context)
 {
     struct state_store *store = context;
     pthread_mutex_lock(&store->mutex);
     for (;;) {
-        while (!store->waiting && !store->ending)
+        while (!store->waiting && !store->ending && store->n_removals == 0)
             pthread_cond_wait(&store->work, &store->mutex);
-        if (!store->waiting)
+        if (!store->waiting && store->n_removals == 0)
             break;
+        if (!store->waiting) { /* never while the file on disk may still name them */
+            remove_data(store);
+            continue;
+        }
         struct buf text = store->next;
         uint64_t version = store->next_version;
         buf_init(&store->next, 0);
@@ -187,6 +347,8 @@ static void free_store(struct state_store *store)
     buf_done(&store->next);
     pthread_mutex_destroy(&store->mutex);
     pthread_cond_destroy(&store->work);
+    free(store->removals);
+    free(store->dir);
     free(store->path);
     free(store);
 }
@@ -223,6 +385,7 @@ int state_open(const char *dir, struct mailbox *control, struct arena *arena,
     if (rc != 0)
         return rc;
     struct state_store *store = mem_zalloc(1, sizeof(*store));
+    store->dir = mem_strdup(dir);
     store->path = mem_printf("%s/cluster.json", dir);
     store->control = control;
     store->lock_fd = -1;
@@ -262,6 +425,17 @@ void state_save(struct state_store *store, const struct state *state, uint64_t v
     pthread_cond_signal(&store->work);
     pthread_mutex_unlock(&store->mutex);
     buf_done(&old);
+}
+
+void state_remove_data(struct state_store *store, uint64_t data_id)
+{
+    if (!store)
+        return;
+    pthread_mutex_lock(&store->mutex);
+    store->removals = mem_realloc(store->removals, store->n_removals + 1, sizeof(*store->removals));
+    store->removals[store->n_removals++] = data_id;
+    pthread_cond_signal(&store->work);
+    pthread_mutex_unlock(&store->mutex);
 }
 
 void state_close(struct state_store *store, int forget)

@@ -3,10 +3,14 @@
  *
  * DIR/cluster.json is replaced whole (core/file.h) by a thread of its own, since the control loop
  * must not wait for fsync (law 2); of several changes that wait, the last one is written. DIR/lock
- * keeps two LBs from sharing a directory. */
+ * keeps two LBs from sharing a directory. DIR/servers/ID are the data directories of servers whose
+ * store is durable.
+ *
+ * Format 1 knows servers; format 2 the database as well, and is written where there is one. */
 #ifndef QUOIT_LB_STATE_H
 #define QUOIT_LB_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +18,14 @@
 #include "core/arena.h"
 #include "core/err.h"
 #include "core/mailbox.h"
+#include "table/schema.h"
+#include "table/shard.h"
+
+/* A replica that a server holds, or that one which is to be started again held. */
+struct state_replica {
+    const char *shard; /* the name of one of the state's */
+    bool whole;        /* it had every acknowledged row */
+};
 
 struct state_server {
     uint64_t uid, id;
@@ -21,6 +33,18 @@ struct state_server {
     struct addr addr;
     long pid;
     const char *reference; /* the spawner's, to adopt it by */
+    uint64_t data_id;      /* its data directory, DIR/servers/ID; 0 = none */
+    size_t n_replicas;
+    struct state_replica *replicas;
+};
+
+/* A server that was dead, or not there yet. */
+struct state_vacancy {
+    uint64_t data_id;
+    const char *name; /* it is to have this name and the id; NULL = any */
+    uint64_t id;
+    size_t n_replicas;
+    struct state_replica *replicas;
 };
 
 struct state {
@@ -28,6 +52,11 @@ struct state {
     size_t n_target; /* servers the cluster is to have */
     size_t n_servers;
     struct state_server *servers;
+    const struct schema *schema; /* NULL: no database, hence none of the following */
+    size_t n_shards;
+    struct shard *shards;
+    size_t n_vacancies;
+    struct state_vacancy *vacancies;
 };
 
 struct state_store;
@@ -42,6 +71,9 @@ int state_open(const char *dir, struct mailbox *control, struct arena *arena,
 /* Has the state written, as number `version` (ascending). Copies it. Takes a NULL store: nothing is
  * kept. */
 void state_save(struct state_store *store, const struct state *state, uint64_t version);
+/* Has the data directory removed, by the same thread, once what waits to be saved is on disk. Takes
+ * a NULL store. */
+void state_remove_data(struct state_store *store, uint64_t data_id);
 /* Writes what waits, ends the thread, unlocks. forget: removes the file, since nothing is left to
  * adopt. Takes NULL. */
 void state_close(struct state_store *store, int forget);

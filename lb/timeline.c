@@ -6,11 +6,12 @@
 #include "core/json.h"
 
 static const char *const step_names[] = {
-    [TIMELINE_SPAWNED] = "spawned",   [TIMELINE_LISTENS] = "listens",
-    [TIMELINE_SERVING] = "serving",   [TIMELINE_KILLED] = "killed",
-    [TIMELINE_DETECTED] = "detected", [TIMELINE_OUT] = "out",
-    [TIMELINE_DRAINING] = "draining", [TIMELINE_DRAINED] = "drained",
-    [TIMELINE_EXITED] = "exited",     [TIMELINE_FAILED] = "failed",
+    [TIMELINE_COPIED] = "copied",   [TIMELINE_SPAWNED] = "spawned",
+    [TIMELINE_LISTENS] = "listens", [TIMELINE_SERVING] = "serving",
+    [TIMELINE_KILLED] = "killed",   [TIMELINE_DETECTED] = "detected",
+    [TIMELINE_OUT] = "out",         [TIMELINE_DRAINING] = "draining",
+    [TIMELINE_DRAINED] = "drained", [TIMELINE_EXITED] = "exited",
+    [TIMELINE_FAILED] = "failed",
 };
 
 void timeline_add(struct timeline *timeline, enum timeline_step step, uint64_t uid,

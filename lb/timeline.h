@@ -15,6 +15,7 @@
 enum timeline_step {
     TIMELINE_SPAWNED,  /* a server was asked for */
     TIMELINE_LISTENS,  /* it says where */
+    TIMELINE_COPIED,   /* all its shards have their rows; the detail counts them */
     TIMELINE_SERVING,  /* it is in the placement */
     TIMELINE_KILLED,   /* POST /cluster/kill was told to the spawner */
     TIMELINE_DETECTED, /* its death or hanging is known; the detail says from where */

@@ -351,12 +351,13 @@ static struct process *watch_process(struct process_spawner *self, uint64_t uid,
 static char **make_argv(const struct process_spawner *self, const struct spawner_request *request)
 {
     enum { FIXED = 12, ID_BYTES = 24, ORPHAN_BYTES = 32 };
-    const char *const *more = self->config.server_args;
+    const char *const *lists[] = {self->config.server_args, request->args};
     uint64_t orphan_ns = self->config.orphan_after_ns;
     size_t n_more = 0, n = 0;
 
-    while (more && more[n_more])
-        n_more++;
+    for (size_t i = 0; i < 2; i++)
+        for (size_t j = 0; lists[i] && lists[i][j]; j++)
+            n_more++;
     size_t pointers_bytes = (FIXED + n_more + 1) * sizeof(char *);
     char **argv = mem_zalloc(1, pointers_bytes + ID_BYTES + ORPHAN_BYTES);
     char *id = (char *)argv + pointers_bytes;
@@ -376,8 +377,9 @@ static char **make_argv(const struct process_spawner *self, const struct spawner
     /* posix_spawn takes char *const * for history's sake and changes nothing. */
     for (size_t i = 0; i < FIXED; i++)
         argv[n++] = (char *)(uintptr_t)words[i];
-    for (size_t i = 0; i < n_more; i++)
-        argv[n++] = (char *)(uintptr_t)more[i];
+    for (size_t i = 0; i < 2; i++)
+        for (size_t j = 0; lists[i] && lists[i][j]; j++)
+            argv[n++] = (char *)(uintptr_t)lists[i][j];
     return argv;
 }
 

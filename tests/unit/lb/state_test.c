@@ -333,7 +333,8 @@ static void state_refuses_what_it_does_not_understand(void **state)
         "null",
         "[]",
         "{}",
-        STATE("2", "2", "1", ""),
+        STATE("3", "2", "1", ""),
+        STATE("2", "2", "1", ""), /* without a schema */
         STATE("0", "2", "1", ""),
         STATE("\"1\"", "2", "1", ""),
         STATE("1", "-1", "1", ""),
@@ -370,7 +371,7 @@ static void state_refuses_what_it_does_not_understand(void **state)
         assert_non_null(strstr(err.message, "cluster.json"));
     }
     write_file(bad[4], strlen(bad[4]));
-    expect_refused("format 2");
+    expect_refused("format 3");
     static const char good[] =
         STATE("1", "2", "1", SERVER("1", "1", "\"S1\"", "\"127.0.0.1:1\"", "1"));
     write_file(good, sizeof(good) - 1);
