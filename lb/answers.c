@@ -9,6 +9,8 @@
 #include "core/mem.h"
 #include "core/metrics.h"
 #include "lb/control.h"
+#include "lb/query.h"
+#include "lb/writer.h"
 
 #define JSON_TYPE "application/json"
 
@@ -252,16 +254,24 @@ static void print_servers(struct control *control, struct buf *out)
 void answer_metrics(struct control *control, struct admin_call *call)
 {
     const void *http_copies[LB_MAX_THREADS], *worker_copies[LB_MAX_THREADS];
+    const void *query_copies[LB_MAX_THREADS], *writer_copy = NULL;
     for (size_t i = 0; i < control->n_workers; i++) {
         http_copies[i] = worker_http_counters(control->workers[i]);
         worker_copies[i] = worker_metrics(control->workers[i]);
+        query_copies[i] = worker_query_metrics(control->workers[i]);
+        if (i == 0)
+            writer_copy = worker_writer_metrics(control->workers[i]);
     }
     const void *control_copy = &control->metrics;
     struct metric_row http_row = {NULL, http_copies, control->n_workers};
     struct metric_row worker_row = {NULL, worker_copies, control->n_workers};
+    struct metric_row query_row = {NULL, query_copies, control->n_workers};
+    struct metric_row writer_row = {NULL, &writer_copy, writer_copy ? 1 : 0};
     struct metric_row control_row = {NULL, &control_copy, 1};
     metrics_print(&call->answer, &httpd_metric_set, &http_row, 1);
     metrics_print(&call->answer, &worker_set, &worker_row, 1);
+    metrics_print(&call->answer, &query_metric_set, &query_row, 1);
+    metrics_print(&call->answer, &writer_metric_set, &writer_row, 1);
     metrics_print(&call->answer, &control_set, &control_row, 1);
     print_servers(control, &call->answer);
     answer_send(control, call, 200, METRICS_CONTENT_TYPE);

@@ -10,6 +10,8 @@
 #include "core/httpd.h"
 #include "core/mailbox.h"
 
+struct shard_live;
+
 enum letter_type {
     /* worker → control */
     LETTER_ADMIN,   /* struct admin_call: a client calls an endpoint of the LB's own */
@@ -19,7 +21,8 @@ enum letter_type {
     LETTER_STOPPED, /* this worker has ended */
     /* writer (on worker 0) → control */
     LETTER_FENCE, /* server uid failed a change that others did: it must not answer another read.
-                     The writer waits for LETTER_FENCED before it answers the client */
+                     The writer waits for LETTER_FENCED before it answers the client; it asks so
+                     of a server too that has left already, whatever it left for */
     LETTER_DIRTY, /* struct shard_letter: the keys changed since tracking began or was last asked */
     /* state thread → control */
     LETTER_SAVED, /* state `version` was written, or `code` says why not */
@@ -39,6 +42,9 @@ enum letter_type {
     /* worker → writer → worker */
     LETTER_WRITE,   /* struct change_call: a client's change, read and checked */
     LETTER_WRITTEN, /* the same, with what became of it */
+    /* worker → writer; the writer's own worker ends after all the others */
+    LETTER_JOIN, /* this worker may send changes */
+    LETTER_PART, /* it sends none any more */
 };
 
 /* Every letter begins so. */
@@ -91,6 +97,9 @@ struct admin_call {
 
 /* A plain letter, for mailbox_post(). */
 struct lb_letter *letter_new(enum letter_type type, size_t worker);
+struct shard_letter *shard_letter_new(enum letter_type type, struct shard_live *live);
+/* Its keys too. */
+void shard_letter_free(struct shard_letter *letter);
 void admin_call_free(struct admin_call *call);
 
 #endif

@@ -5,37 +5,25 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "core/flush.h"
-#include "core/httpc.h"
 #include "core/httpd.h"
 #include "core/mem.h"
 #include "core/metrics.h"
 #include "lb/forward.h"
 #include "lb/letters.h"
+#include "lb/query.h"
+#include "lb/upstream.h"
+#include "lb/writer.h"
 
-/* How far down a key's preference list a request looks for a server that is up. */
-#define MAX_PREFERENCES 16
-/* A server whose connection broke is passed over so long, unless the control loop rules before. */
-#define DOWN_NS (100 * NS_PER_MS)
+#define EXPIRE_STEP_S 0.25
 #define STOP_STEP_S 0.01
 #define STOP_AFTER_NS (5 * NS_PER_S)
 #define MAX_ADMIN_CALLS 256
 /* Of a path in a refusal, so that the words after it stand within its 1 KiB. */
 #define MAX_TOLD_PATH_BYTES 900u
-
-/* This worker's connection to one server. */
-struct upstream {
-    struct worker *worker;
-    uint64_t uid;
-    struct httpc *httpc;
-    struct server_counters *counters; /* this worker's row (ref) */
-    uint64_t answers_turn;            /* of which turn answers_ns is */
-    uint64_t answers_ns;              /* when that turn's answers came */
-    uint64_t down_until_ns;
-    bool draining, drained;
-};
 
 struct worker {
     struct worker_config config;
@@ -43,15 +31,17 @@ struct worker {
     struct flusher flusher;
     struct mailbox mailbox;
     struct httpd *httpd;
-    const struct snapshot *snapshot;
-    struct upstream **upstreams; /* one for each server of the snapshot, under its index */
+    struct routes routes;
+    struct querier querier;
+    struct writer *writer; /* worker 0 alone */
     struct rng rng;
     struct ev_check turn_check;
-    uint64_t turn, turn_ns; /* the loop's turn under way, and when it began */
-    struct ev_timer stop_timer;
+    struct ev_timer expire_timer, stop_timer;
     uint64_t stop_at_ns;
-    size_t n_admin;        /* calls on their way to the control loop and back */
-    bool stopping, ending; /* ending: nothing is routed any more */
+    size_t n_admin;   /* calls on their way to the control loop and back */
+    size_t n_changes; /* on their way to the writer and back */
+    size_t n_joined;  /* the writer's worker: others that may still send changes */
+    bool stopping, parted;
     pthread_t thread;
     struct worker_metrics metrics;
 };
@@ -90,38 +80,9 @@ static void refuse(struct routed *routed, unsigned status, const char *reason)
     httpd_refuse(routed->exchange, status, "%s", reason);
 }
 
-static void tell_control(struct worker *worker, enum letter_type type, uint64_t uid, int code)
-{
-    struct lb_letter *letter = letter_new(type, worker->config.index);
-    letter->uid = uid;
-    letter->code = code;
-    letter->version = worker->snapshot->version;
-    mailbox_post(worker->config.control, &letter->letter);
-}
-
-static void tell_if_drained(struct upstream *upstream)
-{
-    if (!upstream->draining || upstream->drained || httpc_n_in_flight(upstream->httpc) > 0)
-        return;
-    upstream->drained = true;
-    tell_control(upstream->worker, LETTER_DRAINED, upstream->uid, 0);
-}
-
 static struct routed *routed_of(struct httpc_request *call)
 {
     return (struct routed *)call; /* its first member */
-}
-
-/* When this answer came. A look at the clock costs as much as the rest of the count: one does for
- * all the answers that a turn's read brought, and a turn's requests are taken to begin with it. */
-static uint64_t answer_time_ns(struct upstream *upstream)
-{
-    const struct worker *worker = upstream->worker;
-    if (upstream->answers_turn != worker->turn) {
-        upstream->answers_turn = worker->turn;
-        upstream->answers_ns = clock_now_ns();
-    }
-    return upstream->answers_ns;
 }
 
 static void on_answer(struct httpc_request *call, const struct http_message *answer)
@@ -129,7 +90,7 @@ static void on_answer(struct httpc_request *call, const struct http_message *ans
     struct routed *routed = routed_of(call);
     struct worker *worker = routed->worker;
     struct upstream *upstream = routed->upstream;
-    metric_observe_ns(&upstream->counters->latency, answer_time_ns(upstream) - routed->sent_ns);
+    upstream_count_answer(upstream, CHANNEL_FORWARD, routed->sent_ns);
     if (answer->status == 404) {
         /* CONTRACT.md, Part 1: a path that no server has. The servers are alike: one speaks for
          * all. */
@@ -145,7 +106,7 @@ static void on_answer(struct httpc_request *call, const struct http_message *ans
         forward_done(&routed->forward);
         httpd_relay(routed->exchange, answer);
     }
-    tell_if_drained(upstream);
+    upstream_tell_if_drained(upstream);
 }
 
 /* One more try, elsewhere, where that can do no harm. */
@@ -166,16 +127,11 @@ static void on_failure(struct httpc_request *call, int code, bool sent)
                code == -EPROTO ? "the server's answer was not HTTP"
                                : "the connection to the server broke");
     }
-    tell_if_drained(upstream);
+    upstream_tell_if_drained(upstream);
 }
 
 /* ---- routing ----------------------------------------------------------------------------------
  */
-
-static bool is_up(const struct worker *worker, const struct upstream *upstream)
-{
-    return upstream->down_until_ns <= worker->turn_ns;
-}
 
 /* The key's own server, as long as nothing speaks against it; else the next of its preference list
  * that is up and has not failed this request; else, rather than none, one that is in doubt. NULL
@@ -183,21 +139,21 @@ static bool is_up(const struct worker *worker, const struct upstream *upstream)
 static struct upstream *choose(const struct routed *routed)
 {
     const struct worker *worker = routed->worker;
-    const struct placement *placement = worker->snapshot->placement;
+    const struct placement *placement = worker->routes.snapshot->placement;
     uint32_t first = placement_lookup(placement, routed->key);
     if (first == PLACEMENT_NONE)
         return NULL;
-    struct upstream *own = worker->upstreams[first];
-    if (own->uid != routed->failed_uid && is_up(worker, own))
+    struct upstream *own = worker->routes.upstreams[first];
+    if (own->uid != routed->failed_uid && upstream_is_up(own))
         return own;
-    uint32_t order[MAX_PREFERENCES];
-    size_t n = placement_lookup_n(placement, routed->key, MAX_PREFERENCES, order);
+    uint32_t order[ROUTES_MAX_PREFERENCES];
+    size_t n = placement_lookup_n(placement, routed->key, ROUTES_MAX_PREFERENCES, order);
     struct upstream *doubtful = NULL;
     for (size_t i = 0; i < n; i++) {
-        struct upstream *upstream = worker->upstreams[order[i]];
+        struct upstream *upstream = worker->routes.upstreams[order[i]];
         if (upstream->uid == routed->failed_uid)
             continue;
-        if (is_up(worker, upstream))
+        if (upstream_is_up(upstream))
             return upstream;
         if (!doubtful)
             doubtful = upstream;
@@ -210,18 +166,13 @@ static void route(struct routed *routed)
     struct worker *worker = routed->worker;
     struct upstream *upstream = NULL;
     int rc = -ENOENT;
-    while (!worker->ending && (upstream = choose(routed))) {
+    while (!worker->routes.ending && (upstream = choose(routed))) {
         routed->upstream = upstream;
-        rc = httpc_send(upstream->httpc, &routed->call, routed->forward.bytes, routed->forward.n);
-        if (rc == 0) {
-            routed->sent_ns = worker->turn_ns;
-            metric_bump(&upstream->counters->requests);
+        routed->sent_ns = worker->routes.turn_ns;
+        rc = upstream_send(upstream, CHANNEL_FORWARD, &routed->call, routed->forward.bytes,
+                           routed->forward.n);
+        if (rc == 0)
             return;
-        }
-        /* Not even begun (no descriptor, no route): another server may be connected already. */
-        upstream->down_until_ns = worker->turn_ns + DOWN_NS;
-        if (!upstream->draining && rc != -ENOBUFS)
-            tell_control(worker, LETTER_SUSPECT, upstream->uid, rc);
         if (routed->retried)
             break;
         routed->retried = true;
@@ -265,6 +216,8 @@ static const struct endpoint {
     llhttp_method_t method;
     const char *allow;
 } endpoints[] = {
+    {"/init", ADMIN_INIT, HTTP_POST, "POST"},
+    {"/status", ADMIN_STATUS, HTTP_GET, "GET, HEAD"},
     {"/rep", ADMIN_REP, HTTP_GET, "GET, HEAD"},
     {"/add", ADMIN_ADD, HTTP_POST, "POST"},
     {"/rm", ADMIN_RM, HTTP_DELETE, "DELETE"},
@@ -318,91 +271,148 @@ static void pass_answer(struct worker *worker, struct admin_call *call)
     admin_call_free(call);
 }
 
+/* ---- rows -------------------------------------------------------------------------------------
+ */
+
+static void answer_change(struct worker *worker, struct change_call *call)
+{
+    struct httpd_exchange *exchange = call->exchange;
+    char body[256];
+    worker->n_changes--;
+    if (call->status == 200) {
+        int n = snprintf(body, sizeof(body), "{\"message\":\"%s\",\"status\":\"success\"}",
+                         call->message);
+        httpd_reply(exchange, 200, "application/json", NULL, body, (size_t)n);
+    } else {
+        httpd_refuse(exchange, call->status, "%s", call->reason);
+    }
+    change_call_free(call);
+}
+
+static void on_written(void *context, struct change_call *call)
+{
+    answer_change(context, call);
+}
+
+/* Reads and checks the change here, and leaves it to the writer. */
+static void begin_change(struct worker *worker, struct httpd_exchange *exchange,
+                         enum change_type type)
+{
+    const struct snapshot *snapshot = worker->routes.snapshot;
+    struct err err = {0};
+    struct change_call *call = mem_zalloc(1, sizeof(*call));
+    unsigned status = worker->stopping ? 503
+                                       : change_read(snapshot, type, exchange->request->body,
+                                                     &call->change, &err);
+    if (status != 0) {
+        httpd_refuse(exchange, status, "%s",
+                     worker->stopping ? "the load balancer is ending" : err.message);
+        free(call);
+        return;
+    }
+    call->base.type = LETTER_WRITE;
+    call->base.worker = worker->config.index;
+    call->exchange = exchange;
+    memcpy(call->key_column, snapshot->schema->columns[0].name, sizeof(call->key_column));
+    worker->n_changes++;
+    if (worker->writer) {
+        writer_submit(worker->writer, call);
+    } else {
+        call->home = &worker->mailbox;
+        mailbox_post(worker->config.writer, &call->base.letter);
+    }
+}
+
+static const struct row_endpoint {
+    const char *path;
+    llhttp_method_t method, other_method; /* the same, where there is only one */
+    enum { ROWS_READ, ROWS_WRITE, ROWS_UPDATE, ROWS_DELETE } what;
+    const char *allow;
+} row_endpoints[] = {
+    {"/read", HTTP_POST, HTTP_GET, ROWS_READ, "GET, POST"},
+    {"/write", HTTP_POST, HTTP_POST, ROWS_WRITE, "POST"},
+    {"/update", HTTP_PUT, HTTP_PUT, ROWS_UPDATE, "PUT"},
+    {"/del", HTTP_DELETE, HTTP_DELETE, ROWS_DELETE, "DELETE"},
+};
+
+static const struct row_endpoint *find_row_endpoint(struct http_view path)
+{
+    for (size_t i = 0; i < sizeof(row_endpoints) / sizeof(row_endpoints[0]); i++)
+        if (http_view_equal(path, row_endpoints[i].path))
+            return &row_endpoints[i];
+    return NULL;
+}
+
+static void call_rows(struct worker *worker, struct httpd_exchange *exchange,
+                      const struct row_endpoint *endpoint)
+{
+    const struct http_message *request = exchange->request;
+    if (request->method != endpoint->method && request->method != endpoint->other_method) {
+        httpd_refuse_method(exchange, endpoint->allow);
+        return;
+    }
+    if (!worker->routes.snapshot->schema) {
+        httpd_refuse(exchange, 409, "there is no database yet: POST /init first");
+        return;
+    }
+    switch (endpoint->what) {
+    case ROWS_READ:
+        query_begin(
+            &worker->querier, exchange,
+            key_of(&worker->config.key_source, request, httpd_peer(exchange), &worker->rng));
+        return;
+    case ROWS_WRITE:
+        begin_change(worker, exchange, CHANGE_WRITE);
+        return;
+    case ROWS_UPDATE:
+        begin_change(worker, exchange, CHANGE_UPDATE);
+        return;
+    case ROWS_DELETE:
+        begin_change(worker, exchange, CHANGE_DELETE);
+        return;
+    }
+}
+
 static void on_request(void *context, struct httpd_exchange *exchange)
 {
     struct worker *worker = context;
-    const struct endpoint *endpoint = find_endpoint(exchange->request->path);
+    struct http_view path = exchange->request->path;
+    const struct row_endpoint *rows = find_row_endpoint(path);
+    const struct endpoint *endpoint = rows ? NULL : find_endpoint(path);
     metric_bump(&worker->metrics.requests);
-    if (endpoint)
+    if (rows)
+        call_rows(worker, exchange, rows);
+    else if (endpoint)
         call_control(worker, exchange, endpoint);
     else
         route_request(worker, exchange);
 }
 
-/* ---- snapshots and upstreams ------------------------------------------------------------------
+/* ---- snapshots --------------------------------------------------------------------------------
  */
 
-static void on_down(void *context, int code)
-{
-    struct upstream *upstream = context;
-    if (code != 0) /* 0: an idle connection was ended in order, which says nothing of the next */
-        upstream->down_until_ns = upstream->worker->turn_ns + DOWN_NS;
-    if (!upstream->draining)
-        tell_control(upstream->worker, LETTER_SUSPECT, upstream->uid, code);
-}
-
-static struct upstream *upstream_new(struct worker *worker, const struct snapshot_server *server)
-{
-    struct upstream *upstream = mem_zalloc(1, sizeof(*upstream));
-    upstream->worker = worker;
-    upstream->uid = server->uid;
-    upstream->counters = &server->counters[worker->config.index];
-    upstream->httpc = httpc_new(&(struct httpc_config){.loop = worker->loop,
-                                                       .flusher = &worker->flusher,
-                                                       .addr = server->addr,
-                                                       .on_down = on_down,
-                                                       .context = upstream});
-    return upstream;
-}
-
-/* What is under way on it fails, and goes elsewhere where it may. Its counters are not touched: the
- * member that they belong to may be gone by now. */
-static void upstream_free(struct upstream *upstream)
-{
-    if (!upstream)
-        return;
-    struct server_counters nobodys = {0};
-    upstream->counters = &nobodys;
-    upstream->draining = upstream->drained = true; /* nobody is told any more */
-    httpc_free(upstream->httpc);
-    free(upstream);
-}
-
-static struct upstream *take_upstream(struct upstream **upstreams, size_t n, uint64_t uid)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct upstream *upstream = upstreams[i];
-        if (upstream && upstream->uid == uid) {
-            upstreams[i] = NULL;
-            return upstream;
-        }
-    }
-    return NULL;
-}
-
-/* Goes over to the current snapshot: connections to servers that stay are kept, those to servers
- * that are gone are cut, so that what hangs on them is answered by others. */
 static void take_snapshot(struct worker *worker)
 {
-    struct upstream **old = worker->upstreams;
-    size_t n_old = worker->snapshot ? worker->snapshot->n_servers : 0;
-    const struct snapshot *snapshot =
-        publisher_take(worker->config.publisher, worker->config.index);
-    worker->snapshot = snapshot;
-    worker->upstreams = mem_zalloc(snapshot->n_servers + 1, sizeof(*worker->upstreams));
-    for (size_t i = 0; i < snapshot->n_servers; i++) {
-        struct upstream *upstream = take_upstream(old, n_old, snapshot->servers[i].uid);
-        if (!upstream)
-            upstream = upstream_new(worker, &snapshot->servers[i]);
-        upstream->draining = snapshot->servers[i].draining;
-        worker->upstreams[i] = upstream;
-    }
-    for (size_t i = 0; i < n_old; i++)
-        upstream_free(old[i]);
-    free(old);
-    tell_control(worker, LETTER_TOOK, 0, 0);
-    for (size_t i = 0; i < snapshot->n_servers; i++)
-        tell_if_drained(worker->upstreams[i]);
+    routes_take(&worker->routes);
+    if (worker->writer)
+        writer_take(worker->writer, worker->routes.snapshot);
+    routes_tell_control(&worker->routes, LETTER_TOOK, 0, 0);
+    routes_tell_drained(&worker->routes);
+}
+
+static size_t n_changes_under_way(void *context, uint64_t uid)
+{
+    const struct worker *worker = context;
+    return worker->writer ? writer_n_under_way(worker->writer, uid) : 0;
+}
+
+/* The writer has nothing under way to this server. */
+static void on_writer_idle(void *context, uint64_t uid)
+{
+    struct worker *worker = context;
+    struct upstream *upstream = routes_find(&worker->routes, uid);
+    if (upstream)
+        upstream_tell_if_drained(upstream);
 }
 
 /* ---- life -------------------------------------------------------------------------------------
@@ -410,24 +420,49 @@ static void take_snapshot(struct worker *worker)
 
 static void end(struct worker *worker)
 {
-    worker->ending = true;
-    for (size_t i = 0; i < worker->snapshot->n_servers; i++)
-        upstream_free(worker->upstreams[i]);
-    free(worker->upstreams);
-    worker->upstreams = NULL;
+    worker->routes.ending = true;
+    routes_done(&worker->routes);
     httpd_free(worker->httpd);
     worker->httpd = NULL;
-    tell_control(worker, LETTER_STOPPED, 0, 0);
+    querier_done(&worker->querier);
+    writer_free(worker->writer);
+    worker->writer = NULL;
+    ev_timer_stop(worker->loop, &worker->expire_timer);
+    routes_tell_control(&worker->routes, LETTER_STOPPED, 0, 0);
     ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void on_expire_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = timer->data;
+    routes_expire(&worker->routes);
+}
+
+/* Tells the writer, once, that nothing more comes from here. */
+static void part(struct worker *worker)
+{
+    if (worker->parted)
+        return;
+    worker->parted = true;
+    if (worker->config.writer)
+        mailbox_post(worker->config.writer, &letter_new(LETTER_PART, worker->config.index)->letter);
 }
 
 static void on_stop_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)events;
     struct worker *worker = timer->data;
-    if (worker->n_admin > 0)
-        return; /* the control loop answers every call before it ends */
-    if (httpd_n_connections(worker->httpd) == 0 || worker->turn_ns > worker->stop_at_ns) {
+    bool late = worker->routes.turn_ns > worker->stop_at_ns;
+    if (late && worker->writer && !writer_is_idle(worker->writer))
+        writer_abort(worker->writer);
+    if (worker->n_admin > 0 || worker->n_changes > 0)
+        return; /* the control loop and the writer answer every call before they end */
+    part(worker);
+    if (worker->n_joined > 0)
+        return;
+    if (httpd_n_connections(worker->httpd) == 0 || late) {
         ev_timer_stop(loop, timer);
         end(worker);
     }
@@ -440,9 +475,20 @@ static void stop(struct worker *worker)
         return;
     }
     worker->stopping = true;
-    worker->stop_at_ns = worker->turn_ns + STOP_AFTER_NS;
+    worker->stop_at_ns = worker->routes.turn_ns + STOP_AFTER_NS;
     httpd_drain(worker->httpd);
     ev_timer_again(worker->loop, &worker->stop_timer);
+}
+
+/* After the end, what the control loop still wrote is of no use to anyone. */
+static void take_writers_letter(struct worker *worker, struct lb_letter *letter)
+{
+    if (worker->writer)
+        writer_take_letter(worker->writer, letter);
+    else if (letter->type == LETTER_FENCED)
+        free(letter);
+    else
+        shard_letter_free((struct shard_letter *)letter);
 }
 
 static void on_letter(void *context, struct letter *raw)
@@ -453,8 +499,26 @@ static void on_letter(void *context, struct letter *raw)
     case LETTER_ANSWER:
         pass_answer(worker, (struct admin_call *)letter);
         return;
+    case LETTER_WRITE:
+        writer_submit(worker->writer, (struct change_call *)letter);
+        return;
+    case LETTER_WRITTEN:
+        answer_change(worker, (struct change_call *)letter);
+        return;
+    case LETTER_FENCED:
+    case LETTER_TRACK:
+    case LETTER_TAKE_DIRTY:
+    case LETTER_RELEASE:
+        take_writers_letter(worker, letter);
+        return;
+    case LETTER_JOIN:
+        worker->n_joined++;
+        break;
+    case LETTER_PART:
+        worker->n_joined--;
+        break;
     case LETTER_TAKE:
-        if (!worker->ending)
+        if (!worker->routes.ending)
             take_snapshot(worker);
         break;
     case LETTER_STOP:
@@ -472,8 +536,8 @@ static void on_turn(struct ev_loop *loop, struct ev_check *check, int events)
     (void)loop;
     (void)events;
     struct worker *worker = check->data;
-    worker->turn++;
-    worker->turn_ns = clock_now_ns();
+    worker->routes.turn++;
+    worker->routes.turn_ns = clock_now_ns();
 }
 
 static void *run(void *context)
@@ -504,7 +568,26 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
     ev_check_init(&worker->turn_check, on_turn);
     ev_set_priority(&worker->turn_check, EV_MAXPRI);
     worker->turn_check.data = worker;
-    worker->turn_ns = clock_now_ns();
+    worker->routes = (struct routes){.loop = worker->loop,
+                                     .flusher = &worker->flusher,
+                                     .control = config->control,
+                                     .publisher = config->publisher,
+                                     .worker = config->index,
+                                     .n_elsewhere = n_changes_under_way,
+                                     .context = worker,
+                                     .turn_ns = clock_now_ns()};
+    querier_init(&worker->querier, &worker->routes);
+    if (!config->writer)
+        worker->writer = writer_new(&(struct writer_config){.loop = worker->loop,
+                                                            .flusher = &worker->flusher,
+                                                            .control = config->control,
+                                                            .worker = config->index,
+                                                            .on_written = on_written,
+                                                            .on_idle = on_writer_idle,
+                                                            .context = worker});
+    ev_timer_init(&worker->expire_timer, on_expire_timer, EXPIRE_STEP_S, EXPIRE_STEP_S);
+    worker->expire_timer.data = worker;
+    ev_timer_start(worker->loop, &worker->expire_timer);
     ev_check_start(worker->loop, &worker->turn_check);
     worker->httpd =
         httpd_new(&(struct httpd_config){.loop = worker->loop,
@@ -521,6 +604,8 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
         free_worker(worker);
         return err_set_errno(err, -rc, "cannot start worker thread %zu", config->index + 1);
     }
+    if (config->writer) /* before anyone can tell it to stop */
+        mailbox_post(config->writer, &letter_new(LETTER_JOIN, config->index)->letter);
     *ret_worker = worker;
     return 0;
 }
@@ -533,6 +618,16 @@ struct mailbox *worker_mailbox(struct worker *worker)
 const struct worker_metrics *worker_metrics(const struct worker *worker)
 {
     return &worker->metrics;
+}
+
+const struct query_metrics *worker_query_metrics(const struct worker *worker)
+{
+    return &worker->querier.metrics;
+}
+
+const struct writer_metrics *worker_writer_metrics(const struct worker *worker)
+{
+    return worker->writer ? writer_metrics(worker->writer) : NULL;
 }
 
 const struct httpd_counters *worker_http_counters(const struct worker *worker)

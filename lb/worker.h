@@ -1,7 +1,9 @@
 /* A worker: one thread, one loop, its own listening socket, its own connections to the servers.
  *
  *   client ─▶ httpd ─▶ on_request ─┬─ an endpoint of the LB ─▶ control loop ─▶ answer
- *                                  └─ key → placement → upstream ─(pipelined)─▶ server ─▶ relay
+ *                                  ├─ key → placement → upstream ─(pipelined)─▶ server ─▶ relay
+ *                                  ├─ /read ─▶ query ─▶ a replica of each shard ─▶ joined
+ *                                  └─ /write /update /del ─▶ change ─▶ writer (worker 0's loop)
  *
  * A data request takes no lock and waits for no other thread. A request whose connection breaks
  * goes to another server once when it may be repeated (idempotent, or surely not sent); else 503.
@@ -18,12 +20,15 @@
 #include "lb/snapshot.h"
 
 struct worker;
+struct query_metrics;
+struct writer_metrics;
 
 struct worker_config {
     size_t index;
     int listen_fd;               /* taken over */
     struct publisher *publisher; /* (ref) a snapshot is published before the worker starts */
     struct mailbox *control;     /* (ref) */
+    struct mailbox *writer; /* of worker 0, started before; NULL: this one has the writer (ref) */
     struct key_source key_source;
     uint64_t seed;
     size_t max_connections; /* of clients; 0 = core/httpd's own limit */
@@ -41,6 +46,9 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
 /* Its mailbox, for letters of the control loop. */
 struct mailbox *worker_mailbox(struct worker *worker);
 const struct worker_metrics *worker_metrics(const struct worker *worker);
+const struct query_metrics *worker_query_metrics(const struct worker *worker);
+/* NULL: it has no writer. Not after LETTER_STOPPED. */
+const struct writer_metrics *worker_writer_metrics(const struct worker *worker);
 /* What its HTTP server counts; not after LETTER_STOPPED. */
 const struct httpd_counters *worker_http_counters(const struct worker *worker);
 /* After its LETTER_STOPPED came: joins the thread and frees it. Takes NULL. */

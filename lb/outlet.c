@@ -1,0 +1,328 @@
+#include "lb/outlet.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/err.h"
+#include "core/httpc.h"
+#include "core/mem.h"
+#include "core/metrics.h"
+#include "table/batch.h"
+
+/* With one under way a server idles while its answer travels; with more than two, fewer operations
+ * share a commit. */
+#define MAX_UNDER_WAY 2
+/* A batch takes no further operation past this; a server's /batch takes 16 MiB. */
+#define MAX_BATCH_BYTES (4u << 20)
+#define HEAD_BYTES 160u
+#define KEEP_BATCHES 4
+#define KEEP_BYTES (256u * 1024)
+
+struct batch {
+    struct httpc_request call; /* first member */
+    struct outlet *outlet;
+    struct batch *next;
+    uint64_t number; /* ascends */
+    struct buf text; /* room for a head, then the operations */
+    struct outlet_item *first, **last;
+    size_t n_items;
+    bool resent;
+};
+
+struct outlet {
+    struct outlet_config config;
+    struct httpc *httpc;
+    struct flush_item flush;
+    struct batch *waiting; /* the last one gathers */
+    struct batch *kept;
+    size_t n_kept, n_under_way, n_items;
+    uint64_t next_number;
+    uint64_t waits_since_ns; /* the last answer, or when the oldest under way was sent */
+    bool closing;
+};
+
+/* ---- batches ----------------------------------------------------------------------------------
+ */
+
+static void on_answer(struct httpc_request *call, const struct http_message *answer);
+static void on_failure(struct httpc_request *call, int code, bool sent);
+
+static struct batch *batch_new(struct outlet *outlet)
+{
+    struct batch *batch = outlet->kept;
+    if (batch) {
+        outlet->kept = batch->next;
+        outlet->n_kept--;
+        buf_clear(&batch->text);
+    } else {
+        batch = mem_zalloc(1, sizeof(*batch));
+        batch->outlet = outlet;
+        batch->call = (struct httpc_request){.on_answer = on_answer, .on_failure = on_failure};
+        buf_init(&batch->text, 0);
+    }
+    buf_reserve(&batch->text, HEAD_BYTES);
+    buf_commit(&batch->text, HEAD_BYTES);
+    batch->next = NULL;
+    batch->number = outlet->next_number++;
+    batch->first = NULL;
+    batch->last = &batch->first;
+    batch->n_items = 0;
+    batch->resent = false;
+    return batch;
+}
+
+static void batch_free(struct batch *batch)
+{
+    struct outlet *outlet = batch->outlet;
+    if (!outlet->closing && outlet->n_kept < KEEP_BATCHES && batch->text.capacity <= KEEP_BYTES) {
+        batch->next = outlet->kept;
+        outlet->kept = batch;
+        outlet->n_kept++;
+        return;
+    }
+    buf_done(&batch->text);
+    free(batch);
+}
+
+static struct outlet_item *take_item(struct batch *batch)
+{
+    struct outlet_item *item = batch->first;
+    if (item) {
+        batch->first = item->next;
+        batch->outlet->n_items--;
+    }
+    return item;
+}
+
+/* Ends the batch: every item that is left comes to this. */
+static void settle_rest(struct batch *batch, enum outlet_verdict verdict, const char *reason)
+{
+    struct outlet_item *item;
+    while ((item = take_item(batch))) {
+        item->verdict = verdict;
+        snprintf(item->reason, sizeof(item->reason), "%s", reason);
+        item->on_done(item);
+    }
+    batch_free(batch);
+}
+
+static void tell_if_idle(struct outlet *outlet)
+{
+    if (outlet->n_items == 0 && !outlet->closing && outlet->config.on_idle)
+        outlet->config.on_idle(outlet->config.context);
+}
+
+/* ---- sending ----------------------------------------------------------------------------------
+ */
+
+/* Back to where it belongs among those that wait. */
+static void wait_again(struct batch *batch)
+{
+    struct outlet *outlet = batch->outlet;
+    struct batch **link = &outlet->waiting;
+    while (*link && (*link)->number < batch->number)
+        link = &(*link)->next;
+    batch->next = *link;
+    *link = batch;
+    flusher_add(outlet->config.flusher, &outlet->flush);
+}
+
+static void send_batch(struct outlet *outlet, struct batch *batch)
+{
+    char head[HEAD_BYTES];
+    size_t n_body = buf_len(&batch->text) - HEAD_BYTES;
+    int n = snprintf(head, sizeof(head),
+                     "POST /batch HTTP/1.1\r\nHost: quoit\r\nContent-Type: " BATCH_CONTENT_TYPE
+                     "\r\nContent-Length: %zu\r\n\r\n",
+                     n_body);
+    char *begin = buf_head(&batch->text) + HEAD_BYTES - (size_t)n;
+    memcpy(begin, head, (size_t)n);
+    if (outlet->n_under_way == 0)
+        outlet->waits_since_ns = clock_now_ns();
+    int rc = httpc_send(outlet->httpc, &batch->call, begin, n_body + (size_t)n);
+    if (rc != 0) {
+        settle_rest(batch, OUTLET_FAILED, err_errno_text(rc));
+        tell_if_idle(outlet);
+        return;
+    }
+    outlet->n_under_way++;
+    metric_bump(&outlet->config.counters->batches);
+    metric_bump_by(&outlet->config.counters->operations, batch->n_items);
+    metric_bump_by(&outlet->config.counters->bytes, n_body);
+}
+
+static void on_flush(struct flush_item *flush)
+{
+    struct outlet *outlet = (struct outlet *)((char *)flush - offsetof(struct outlet, flush));
+    while (outlet->waiting && outlet->n_under_way < MAX_UNDER_WAY) {
+        struct batch *batch = outlet->waiting;
+        outlet->waiting = batch->next;
+        send_batch(outlet, batch);
+    }
+}
+
+void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *text, size_t n)
+{
+    struct batch **link = &outlet->waiting;
+    while (*link && ((*link)->next || (*link)->resent))
+        link = &(*link)->next;
+    if (*link && (*link)->n_items > 0 && buf_len(&(*link)->text) + n > MAX_BATCH_BYTES)
+        link = &(*link)->next;
+    if (!*link)
+        *link = batch_new(outlet);
+    struct batch *batch = *link;
+    buf_append(&batch->text, text, n);
+    item->next = NULL;
+    *batch->last = item;
+    batch->last = &item->next;
+    batch->n_items++;
+    outlet->n_items++;
+    flusher_add(outlet->config.flusher, &outlet->flush);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+static const enum outlet_verdict verdicts[] = {
+    [BATCH_OK] = OUTLET_OK,           [BATCH_EXISTS] = OUTLET_EXISTS,
+    [BATCH_MISSING] = OUTLET_MISSING, [BATCH_REFUSED] = OUTLET_REFUSED,
+    [BATCH_FAILED] = OUTLET_FAILED,
+};
+
+/* The lines of one item. False: they are not there, or no lines of an answer. */
+static bool read_item(struct batch_reader *reader, struct outlet_item *item)
+{
+    item->verdict = OUTLET_OK;
+    for (size_t i = 0; i < item->n_operations; i++) {
+        struct batch_result result;
+        if (batch_next_result(reader, &result) != 1)
+            return false;
+        if (result.verdict == BATCH_OK)
+            item->n_rows = result.n_rows;
+        bool fine = result.verdict == BATCH_OK ||
+                    (result.verdict == BATCH_MISSING && item->missing_is_fine);
+        if (fine || item->verdict != OUTLET_OK)
+            continue;
+        item->verdict = verdicts[result.verdict];
+        item->key = result.key;
+        snprintf(item->reason, sizeof(item->reason), "%.*s",
+                 (int)(result.reason.len < OUTLET_REASON_BYTES ? result.reason.len
+                                                               : OUTLET_REASON_BYTES - 1),
+                 result.reason.at ? result.reason.at : "");
+    }
+    return true;
+}
+
+static void on_answer(struct httpc_request *call, const struct http_message *answer)
+{
+    struct batch *batch = (struct batch *)call;
+    struct outlet *outlet = batch->outlet;
+    outlet->n_under_way--;
+    outlet->waits_since_ns = clock_now_ns();
+    if (outlet->waiting)
+        flusher_add(outlet->config.flusher, &outlet->flush);
+    if (answer->status != 200) {
+        char reason[OUTLET_REASON_BYTES];
+        snprintf(reason, sizeof(reason), "a batch was answered %u", answer->status);
+        settle_rest(batch, OUTLET_LOST, reason);
+    } else {
+        struct batch_reader reader;
+        batch_reader_init(&reader, answer->body.at, answer->body.len);
+        while (batch->first && read_item(&reader, batch->first)) {
+            struct outlet_item *item = take_item(batch);
+            item->on_done(item);
+        }
+        settle_rest(batch, OUTLET_LOST, "a batch was answered with fewer lines than it has");
+    }
+    tell_if_idle(outlet);
+}
+
+/* What surely did not reach the server is sent once more: an idle connection that the server had
+ * just ended says nothing against it. */
+static void on_failure(struct httpc_request *call, int code, bool sent)
+{
+    struct batch *batch = (struct batch *)call;
+    struct outlet *outlet = batch->outlet;
+    outlet->n_under_way--;
+    if (!sent && !batch->resent && !outlet->closing && code != -ECANCELED) {
+        batch->resent = true;
+        metric_bump(&outlet->config.counters->resent);
+        wait_again(batch);
+        return;
+    }
+    if (outlet->waiting)
+        flusher_add(outlet->config.flusher, &outlet->flush);
+    bool surely_not = !sent && !outlet->closing && code != -ECANCELED;
+    settle_rest(batch, surely_not ? OUTLET_FAILED : OUTLET_LOST, err_errno_text(code));
+    tell_if_idle(outlet);
+}
+
+static void on_down(void *context, int code)
+{
+    struct outlet *outlet = context;
+    if (!outlet->closing && outlet->config.on_down)
+        outlet->config.on_down(outlet->config.context, code);
+}
+
+/* ---- life -------------------------------------------------------------------------------------
+ */
+
+struct outlet *outlet_new(const struct outlet_config *config)
+{
+    struct outlet *outlet = mem_zalloc(1, sizeof(*outlet));
+    outlet->config = *config;
+    outlet->flush.flush = on_flush;
+    outlet->httpc = httpc_new(&(struct httpc_config){.loop = config->loop,
+                                                     .flusher = config->flusher,
+                                                     .addr = config->addr,
+                                                     .on_down = on_down,
+                                                     .context = outlet});
+    return outlet;
+}
+
+static void lose_waiting(struct outlet *outlet)
+{
+    struct batch *batch;
+    while ((batch = outlet->waiting)) {
+        outlet->waiting = batch->next;
+        settle_rest(batch, OUTLET_LOST, "the server was given up");
+    }
+}
+
+void outlet_cut(struct outlet *outlet)
+{
+    httpc_break(outlet->httpc, -ECANCELED);
+    lose_waiting(outlet);
+    tell_if_idle(outlet);
+}
+
+void outlet_free(struct outlet *outlet)
+{
+    if (!outlet)
+        return;
+    outlet->closing = true;
+    httpc_free(outlet->httpc);
+    lose_waiting(outlet);
+    flusher_remove(outlet->config.flusher, &outlet->flush);
+    struct batch *batch;
+    while ((batch = outlet->kept)) {
+        outlet->kept = batch->next;
+        buf_done(&batch->text);
+        free(batch);
+    }
+    free(outlet);
+}
+
+void outlet_expire(struct outlet *outlet, uint64_t now_ns)
+{
+    if (outlet->n_under_way > 0 && now_ns > outlet->waits_since_ns + outlet->config.timeout_ns)
+        httpc_break(outlet->httpc, -ETIMEDOUT);
+}
+
+size_t outlet_n_items(const struct outlet *outlet)
+{
+    return outlet->n_items;
+}

@@ -1,0 +1,76 @@
+/* An outlet: the writer's connection to one server, over which operations go in batches.
+ *
+ *   outlet_put ─▶ gathering ─(end of the turn, fewer than two under way)─▶ POST /batch
+ *   item->on_done ◀── a line each ◀───────────────────────────────────────────┘
+ *
+ * What comes while two batches are under way gathers into the next one: the longer a server's disk
+ * takes, the more operations share its next fdatasync (group commit: DeWitt et al., SIGMOD 1984,
+ * section 4). Operations take effect in the order they were put. */
+#ifndef QUOIT_LB_OUTLET_H
+#define QUOIT_LB_OUTLET_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "core/flush.h"
+
+enum outlet_verdict {
+    OUTLET_OK,
+    OUTLET_EXISTS,  /* key */
+    OUTLET_MISSING, /* key */
+    OUTLET_REFUSED, /* reason */
+    OUTLET_FAILED,  /* reason; surely nothing has changed there */
+    OUTLET_LOST,    /* no answer came: what became of it there is unknown */
+};
+
+#define OUTLET_REASON_BYTES 128
+
+/* What one operation, or several that belong together, came to. Embedded in the caller's; the
+ * outlet's from outlet_put() until on_done. */
+struct outlet_item {
+    void (*on_done)(struct outlet_item *item); /* never from within outlet_put() */
+    size_t n_operations;                       /* that its text consists of; set by the caller */
+    bool missing_is_fine;                      /* a `missing` counts as ok; set by the caller */
+    enum outlet_verdict verdict;               /* of the first that is not ok */
+    uint64_t n_rows;                           /* OUTLET_OK: the shard's rows now */
+    int64_t key;
+    char reason[OUTLET_REASON_BYTES];
+    struct outlet_item *next; /* private */
+};
+
+struct outlet_counters {
+    uint64_t batches, operations, bytes, resent;
+};
+
+struct outlet_config {
+    struct ev_loop *loop;
+    struct flusher *flusher;
+    struct addr addr;
+    uint64_t timeout_ns;              /* of a batch under way; then the connection is broken */
+    struct outlet_counters *counters; /* shared by outlets of a loop (ref) */
+    /* The connection broke. May be NULL. */
+    void (*on_down)(void *context, int code);
+    /* Nothing is under way or gathered any more. May be NULL. */
+    void (*on_idle)(void *context);
+    void *context;
+};
+
+struct outlet;
+
+struct outlet *outlet_new(const struct outlet_config *config);
+/* Items that are not done come to OUTLET_LOST; on_down and on_idle are not called any more. Not
+ * from within on_done. Takes NULL. */
+void outlet_free(struct outlet *outlet);
+/* Sends the operations' text, which is copied, with what else this turn puts. */
+void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *text, size_t n);
+/* Breaks the connection; what is under way and gathered comes to OUTLET_LOST, at once. */
+void outlet_cut(struct outlet *outlet);
+/* To be called now and then: breaks the connection when a batch is overdue. */
+void outlet_expire(struct outlet *outlet, uint64_t now_ns);
+/* Items not done. */
+size_t outlet_n_items(const struct outlet *outlet);
+
+#endif

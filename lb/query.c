@@ -1,0 +1,394 @@
+#include "lb/query.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/mem.h"
+#include "table/row.h"
+
+/* Replicas of one shard that are tried for one request. */
+#define MAX_TRIES ROUTES_MAX_PREFERENCES
+#define KEEP_BYTES (256u * 1024)
+#define ANSWER_HEAD "{\"data\":["
+#define ANSWER_TAIL "],\"status\":\"success\"}"
+
+/* One shard's part of a query. The snapshot that the query began with may be gone when its answer
+ * comes: what is needed is copied. */
+struct query_part {
+    struct httpc_request call; /* first member */
+    struct query *query;
+    char shard[NAME_MAX_BYTES + 1];
+    int64_t low, high; /* within the shard, inclusive */
+    enum channel channel;
+    struct upstream *upstream; /* that has the request under way */
+    uint64_t sent_ns;
+    uint64_t tried[MAX_TRIES]; /* uids that failed it */
+    size_t n_tried;
+    char *rows; /* the texts, joined by commas; NULL until they have come, or when there are none */
+    size_t n_bytes;
+    char server[NAME_MAX_BYTES + 1]; /* who answered */
+};
+
+struct query {
+    struct querier *querier;
+    struct httpd_exchange *exchange;
+    uint64_t key;
+    char column[SCHEMA_NAME_BYTES + 1];
+    size_t n_left; /* parts not answered */
+    size_t n_bytes;
+    unsigned status; /* of the refusal, once a part has failed; else 0 */
+    char reason[256];
+    size_t n_parts;
+    struct query_part parts[];
+};
+
+/* ---- the end ----------------------------------------------------------------------------------
+ */
+
+static void query_free(struct query *query)
+{
+    for (size_t i = 0; i < query->n_parts; i++)
+        free(query->parts[i].rows);
+    query->querier->n_held_bytes -= query->n_bytes;
+    free(query);
+}
+
+static void reply(struct query *query)
+{
+    struct querier *querier = query->querier;
+    struct buf *out = &querier->scratch;
+    char header[NAME_MAX_BYTES + 32];
+    buf_clear(out);
+    buf_append_str(out, "{\"shards_queried\":[");
+    for (size_t i = 0; i < query->n_parts; i++)
+        buf_appendf(out, "%s\"%s\"", i > 0 ? "," : "", query->parts[i].shard);
+    buf_append_str(out, "],\"data\":[");
+    bool first = true;
+    for (size_t i = 0; i < query->n_parts; i++) {
+        const struct query_part *part = &query->parts[i];
+        if (part->n_bytes == 0)
+            continue;
+        if (!first)
+            buf_append(out, ",", 1);
+        buf_append(out, part->rows, part->n_bytes);
+        first = false;
+    }
+    buf_append_str(out, ANSWER_TAIL);
+    metric_bump_by(&querier->metrics.bytes, buf_len(out));
+    /* CONTRACT.md, Beyond the assignment: who answered, where one did. */
+    if (query->n_parts == 1)
+        snprintf(header, sizeof(header), "X-Quoit-Server: %s\r\n", query->parts[0].server);
+    httpd_reply(query->exchange, 200, "application/json", query->n_parts == 1 ? header : NULL,
+                buf_head(out), buf_len(out));
+    buf_clear(out);
+    buf_shrink(out, KEEP_BYTES);
+}
+
+static void finish(struct query *query)
+{
+    if (query->status == 0) {
+        reply(query);
+    } else {
+        metric_bump(&query->querier->metrics.failed);
+        httpd_refuse(query->exchange, query->status, "%s", query->reason);
+    }
+    query_free(query);
+}
+
+/* The first refusal is the one that is told; the parts under way are waited for. */
+static void fail(struct query *query, unsigned status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void fail(struct query *query, unsigned status, const char *format, ...)
+{
+    if (query->status != 0)
+        return;
+    va_list args;
+    va_start(args, format);
+    query->status = status;
+    vsnprintf(query->reason, sizeof(query->reason), format, args);
+    va_end(args);
+}
+
+static void part_done(struct query_part *part)
+{
+    if (--part->query->n_left == 0)
+        finish(part->query);
+}
+
+/* ---- sending ----------------------------------------------------------------------------------
+ */
+
+static bool was_tried(const struct query_part *part, uint64_t uid)
+{
+    for (size_t i = 0; i < part->n_tried; i++)
+        if (part->tried[i] == uid)
+            return true;
+    return false;
+}
+
+/* The key's own replica of the shard, unless something speaks against it; else the next that is up;
+ * else one that is in doubt. NULL: none is left. */
+static struct upstream *choose(const struct query_part *part)
+{
+    const struct routes *routes = part->query->querier->routes;
+    const struct snapshot *snapshot = routes->snapshot;
+    size_t index = shard_find(snapshot->ranges, snapshot->n_shards, part->low);
+    if (index == snapshot->n_shards || part->n_tried == MAX_TRIES)
+        return NULL;
+    const struct snapshot_shard *shard = &snapshot->shards[index];
+    uint64_t key = part->query->key;
+    uint32_t first = placement_lookup(shard->placement, key);
+    if (first == PLACEMENT_NONE)
+        return NULL;
+    struct upstream *own = routes->upstreams[shard->readers[first]];
+    if (upstream_is_up(own) && !was_tried(part, own->uid))
+        return own;
+    uint32_t order[ROUTES_MAX_PREFERENCES];
+    size_t n = placement_lookup_n(shard->placement, key, ROUTES_MAX_PREFERENCES, order);
+    struct upstream *doubtful = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct upstream *upstream = routes->upstreams[shard->readers[order[i]]];
+        if (was_tried(part, upstream->uid))
+            continue;
+        if (upstream_is_up(upstream))
+            return upstream;
+        if (!doubtful)
+            doubtful = upstream;
+    }
+    return doubtful;
+}
+
+static size_t format_request(const struct query_part *part, char *text, size_t size)
+{
+    char body[384];
+    int n_body =
+        snprintf(body, sizeof(body), "{\"shard\":\"%s\",\"%s\":{\"low\":%lld,\"high\":%lld}}",
+                 part->shard, part->query->column, (long long)part->low, (long long)part->high);
+    return (size_t)snprintf(text, size,
+                            "POST /read HTTP/1.1\r\nHost: quoit\r\n"
+                            "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+                            n_body, body);
+}
+
+/* To a replica of the shard; with none left the part is over. */
+static void send_part(struct query_part *part)
+{
+    struct query *query = part->query;
+    struct routes *routes = query->querier->routes;
+    struct upstream *upstream;
+    char text[640];
+    size_t n = format_request(part, text, sizeof(text));
+    while (query->status == 0 && !routes->ending && (upstream = choose(part))) {
+        part->upstream = upstream;
+        part->sent_ns = routes->turn_ns;
+        if (upstream_send(upstream, part->channel, &part->call, text, n) == 0)
+            return;
+        part->tried[part->n_tried++] = upstream->uid;
+    }
+    fail(query, 503, "no replica of shard %s answers", part->shard);
+    part_done(part);
+}
+
+static void try_another(struct query_part *part, uint64_t failed_uid)
+{
+    metric_bump(&part->query->querier->metrics.retries);
+    part->tried[part->n_tried++] = failed_uid;
+    send_part(part);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+/* {"data":[ROWS],"status":"success"}: a view of ROWS; at NULL: it is something else. */
+static struct http_view find_rows(struct http_view body)
+{
+    const size_t n_head = sizeof(ANSWER_HEAD) - 1, n_tail = sizeof(ANSWER_TAIL) - 1;
+    if (body.len < n_head + n_tail || memcmp(body.at, ANSWER_HEAD, n_head) != 0 ||
+        memcmp(body.at + body.len - n_tail, ANSWER_TAIL, n_tail) != 0)
+        return (struct http_view){NULL, 0};
+    return (struct http_view){body.at + n_head, body.len - n_head - n_tail};
+}
+
+static void take_rows(struct query_part *part, struct http_view rows)
+{
+    struct query *query = part->query;
+    struct querier *querier = query->querier;
+    if (query->n_bytes + rows.len > QUERY_MAX_ANSWER_BYTES) {
+        fail(query, 413, "the answer is longer than %zu MiB: ask for less",
+             QUERY_MAX_ANSWER_BYTES >> 20);
+    } else if (querier->n_held_bytes + rows.len > QUERY_MAX_HELD_BYTES) {
+        fail(query, 503, "too many long answers are under way");
+    } else if (rows.len > 0 && query->status == 0) {
+        part->rows = mem_alloc(rows.len);
+        memcpy(part->rows, rows.at, rows.len);
+        part->n_bytes = rows.len;
+        query->n_bytes += rows.len;
+        querier->n_held_bytes += rows.len;
+    }
+}
+
+static void on_answer(struct httpc_request *call, const struct http_message *answer)
+{
+    struct query_part *part = (struct query_part *)call;
+    struct upstream *upstream = part->upstream;
+    upstream_count_answer(upstream, part->channel, part->sent_ns);
+    struct http_view rows = {NULL, 0};
+    if (answer->status == 200)
+        rows = find_rows(answer->body);
+    if (rows.at) {
+        memcpy(part->server, upstream->name, sizeof(part->server));
+        take_rows(part, rows);
+        part_done(part);
+    } else if (answer->status == 413) {
+        fail(part->query, 413,
+             "shard %s has more rows there than fit into one answer: ask for less", part->shard);
+        part_done(part);
+    } else {
+        try_another(part, upstream->uid);
+    }
+    upstream_tell_if_drained(upstream);
+}
+
+static void on_failure(struct httpc_request *call, int code, bool sent)
+{
+    struct query_part *part = (struct query_part *)call;
+    struct upstream *upstream = part->upstream;
+    (void)code, (void)sent;
+    metric_bump(&upstream->counters->failures);
+    try_another(part, upstream->uid);
+    upstream_tell_if_drained(upstream);
+}
+
+/* ---- the request ------------------------------------------------------------------------------
+ */
+
+static int read_range(const char *column, const cJSON *tree, int64_t *ret_low, int64_t *ret_high,
+                      struct err *err)
+{
+    const cJSON *range = json_get(tree, column), *member;
+    if (!cJSON_IsObject(range))
+        return err_set(err, -EINVAL, "\"%s\" is missing or no object with \"low\" and \"high\"",
+                       column);
+    cJSON_ArrayForEach (member, tree)
+        if (member != range)
+            return err_set(err, -EINVAL, "\"%.80s\" is not known here", member->string);
+    cJSON_ArrayForEach (member, range)
+        if (strcmp(member->string, "low") != 0 && strcmp(member->string, "high") != 0)
+            return err_set(err, -EINVAL, "\"%.80s\" is not known in \"%s\"", member->string,
+                           column);
+    int rc = row_key_from_json(json_get(range, "low"), "low", ret_low, err);
+    if (rc == 0)
+        rc = row_key_from_json(json_get(range, "high"), "high", ret_high, err);
+    if (rc == 0 && *ret_low > *ret_high)
+        rc = err_set(err, -EINVAL, "\"low\" is %lld, above \"high\", which is %lld",
+                     (long long)*ret_low, (long long)*ret_high);
+    return rc;
+}
+
+static int read_body(const char *column, struct http_view body, int64_t *ret_low, int64_t *ret_high,
+                     struct err *err)
+{
+    if (body.len == 0)
+        return err_set(err, -EINVAL, "the body is empty: it must be a JSON object");
+    cJSON *tree = json_parse(body.at, body.len, err);
+    if (!tree) {
+        err_prefix(err, "the body is no JSON");
+        return -EINVAL;
+    }
+    int rc = cJSON_IsObject(tree) ? read_range(column, tree, ret_low, ret_high, err)
+                                  : err_set(err, -EINVAL, "the body is no JSON object");
+    cJSON_Delete(tree);
+    return rc;
+}
+
+static void fill_part(struct query_part *part, struct query *query, const struct shard *range,
+                      int64_t low, int64_t high)
+{
+    part->call = (struct httpc_request){.on_answer = on_answer, .on_failure = on_failure};
+    part->query = query;
+    memcpy(part->shard, range->name, sizeof(part->shard));
+    part->low = low > range->low ? low : range->low;
+    part->high = high < range->last ? high : range->last;
+    uint64_t n_beyond_first = (uint64_t)part->high - (uint64_t)part->low;
+    part->channel = n_beyond_first < QUERY_SHORT_KEYS ? CHANNEL_ROWS : CHANNEL_BULK;
+}
+
+/* A part for each shard that the range meets. */
+static struct query *query_new(struct querier *querier, struct httpd_exchange *exchange,
+                               uint64_t key, int64_t low, int64_t high)
+{
+    const struct snapshot *snapshot = querier->routes->snapshot;
+    size_t first = shard_first_from(snapshot->ranges, snapshot->n_shards, low), end = first;
+    while (end < snapshot->n_shards && snapshot->ranges[end].low <= high)
+        end++;
+    struct query *query = mem_zalloc(1, sizeof(*query) + (end - first) * sizeof(struct query_part));
+    query->querier = querier;
+    query->exchange = exchange;
+    query->key = key;
+    memcpy(query->column, snapshot->schema->columns[0].name, sizeof(query->column));
+    query->n_parts = query->n_left = end - first;
+    for (size_t i = 0; i < query->n_parts; i++) {
+        fill_part(&query->parts[i], query, &snapshot->ranges[first + i], low, high);
+        if (query->parts[i].channel == CHANNEL_BULK)
+            metric_bump(&querier->metrics.bulk_parts);
+    }
+    metric_bump_by(&querier->metrics.parts, query->n_parts);
+    return query;
+}
+
+void query_begin(struct querier *querier, struct httpd_exchange *exchange, uint64_t key)
+{
+    const struct schema *schema = querier->routes->snapshot->schema;
+    int64_t low, high;
+    struct err err = {0};
+    metric_bump(&querier->metrics.reads);
+    if (read_body(schema->columns[0].name, exchange->request->body, &low, &high, &err) != 0) {
+        httpd_refuse(exchange, 400, "%s", err.message);
+        return;
+    }
+    struct query *query = query_new(querier, exchange, key, low, high);
+    query->n_left++; /* so that it does not end while its parts are sent */
+    for (size_t i = 0; i < query->n_parts; i++)
+        send_part(&query->parts[i]);
+    if (--query->n_left == 0)
+        finish(query);
+}
+
+void querier_init(struct querier *querier, struct routes *routes)
+{
+    *querier = (struct querier){.routes = routes};
+    buf_init(&querier->scratch, 0);
+}
+
+void querier_done(struct querier *querier)
+{
+    buf_done(&querier->scratch);
+}
+
+/* ---- metrics ----------------------------------------------------------------------------------
+ */
+
+static const struct metric_def table[] = {
+    {"quoit_lb_reads_total", METRIC_COUNTER, "requests", "Reads of rows that clients asked for",
+     offsetof(struct query_metrics, reads), 0},
+    {"quoit_lb_read_parts_total", METRIC_COUNTER, "requests",
+     "Shards that these met, each asked of one replica", offsetof(struct query_metrics, parts), 0},
+    {"quoit_lb_read_bulk_parts_total", METRIC_COUNTER, "requests",
+     "Those of them over the connection for long answers",
+     offsetof(struct query_metrics, bulk_parts), 0},
+    {"quoit_lb_read_bytes_total", METRIC_COUNTER, "bytes", "Bytes of answers to reads",
+     offsetof(struct query_metrics, bytes), 0},
+    {"quoit_lb_read_retries_total", METRIC_COUNTER, "requests",
+     "Shards asked of another replica because one failed", offsetof(struct query_metrics, retries),
+     0},
+    {"quoit_lb_reads_failed_total", METRIC_COUNTER, "requests", "Reads answered 413 or 503",
+     offsetof(struct query_metrics, failed), 0},
+    {0},
+};
+
+const struct metric_set query_metric_set = {"lb: reads of rows", table,
+                                            sizeof(struct query_metrics)};
+METRICS_REGISTER(query_metric_set);

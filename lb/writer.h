@@ -1,0 +1,89 @@
+/* The writer: makes every change of rows, on all replicas, in one order. There is one, on the loop
+ * of worker 0, with connections of its own to each server (lb/outlet.h), so that no read waits
+ * behind a disk.
+ *
+ *   worker ──LETTER_WRITE──▶ writer ─┬─▶ outlet ─(batches)─▶ server     a change goes to every
+ *   worker ◀─LETTER_WRITTEN─┘        ├─▶ outlet ─(batches)─▶ server     replica of its shard at
+ * once └─▶ outlet ─(batches)─▶ server
+ *
+ * What it promises: a change that was acknowledged is on every replica that any worker reads from.
+ * So a read that starts after a change was acknowledged sees it, whichever replica answers. To keep
+ * that, a server that failed a change which another replica made is fenced: LETTER_FENCE goes to
+ * the control loop, and the client hears nothing until LETTER_FENCED says that no worker routes to
+ * the server any more. The last replica of a shard is never fenced.
+ *
+ * The order: all operations go to all replicas of a shard in the order in which they started here,
+ * over one connection a server, so replicas agree without agreeing on anything else. A change of
+ * one shard starts when it comes; many are under way at a time. A change of several shards is to be
+ * all or nothing: it locks its keys (lb/keylock.h; a lock a key does what the assignment's mutex a
+ * shard does, and lets other keys of the shard go on), asks one replica of each shard whether they
+ * are absent, then inserts everywhere, and takes back what it did if a shard fails after all.
+ * Whatever wants a locked key waits its turn.
+ *
+ * A change whose every replica lost its connection is answered 503, outcome unknown: no server is
+ * fenced then, and the replicas may differ in that one change until a later change of its keys,
+ * which finds the difference, or until the control loop compares them. */
+#ifndef QUOIT_LB_WRITER_H
+#define QUOIT_LB_WRITER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/flush.h"
+#include "core/mailbox.h"
+#include "core/metrics.h"
+#include "lb/change.h"
+#include "lb/outlet.h"
+#include "lb/snapshot.h"
+
+/* Changes that wait or are under way; further ones are answered 503. */
+#define WRITER_MAX_CHANGES 16384u
+#define WRITER_MAX_BYTES (256u << 20)
+
+struct writer;
+
+struct writer_config {
+    struct ev_loop *loop;
+    struct flusher *flusher;
+    struct mailbox *control;
+    size_t worker;       /* whose loop it is */
+    uint64_t timeout_ns; /* of a server's answer to a batch; 0 = 5 s */
+    size_t max_changes;  /* 0 = WRITER_MAX_CHANGES */
+    size_t max_bytes;    /* 0 = WRITER_MAX_BYTES */
+    /* A change of this loop's own worker (call->home NULL) is answered; the call is its again. */
+    void (*on_written)(void *context, struct change_call *call);
+    /* Nothing is under way to this server any more. */
+    void (*on_idle)(void *context, uint64_t uid);
+    void *context;
+};
+
+/* Counted by the writer alone, read by any. */
+struct writer_metrics {
+    uint64_t changes, rows, over_shards, refused, failed, too_many, undone, fences, waiting;
+    struct outlet_counters outlets;
+    struct metric_histogram latency;
+};
+
+/* Describes struct writer_metrics for /metrics. */
+extern const struct metric_set writer_metric_set;
+
+struct writer *writer_new(const struct writer_config *config);
+/* Nothing may be under way: writer_abort() and writer_is_idle() before. Takes NULL. */
+void writer_free(struct writer *writer);
+/* Goes by this snapshot from now on; the one before is not looked at any more. */
+void writer_take(struct writer *writer, const struct snapshot *snapshot);
+/* Takes the call over until it is answered: at once when it is refused, else at the end of a turn
+ * of the loop. */
+void writer_submit(struct writer *writer, struct change_call *call);
+/* LETTER_FENCED, LETTER_TRACK, LETTER_TAKE_DIRTY, LETTER_RELEASE; takes the letter over. */
+void writer_take_letter(struct writer *writer, struct lb_letter *letter);
+/* Operations under way to this server. */
+size_t writer_n_under_way(const struct writer *writer, uint64_t uid);
+/* Answers everything 503, at the end of this turn, and from now on at once. */
+void writer_abort(struct writer *writer);
+bool writer_is_idle(const struct writer *writer);
+const struct writer_metrics *writer_metrics(const struct writer *writer);
+
+#endif

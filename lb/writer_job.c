@@ -1,0 +1,476 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/err.h"
+#include "lb/writer_parts.h"
+#include "table/batch.h"
+
+/* ---- what the words of servers come to --------------------------------------------------------
+ */
+
+/* How the replicas of a shard answered, those that are given up left out. */
+struct tally {
+    size_t n[OUTLET_LOST + 1];
+    const struct item *of[OUTLET_LOST + 1]; /* one of each */
+};
+
+static bool counts(const struct item *item)
+{
+    return item->target->fence == FENCE_NONE && item->target->outlet;
+}
+
+static struct tally tally_up(const struct run *run)
+{
+    struct tally tally = {0};
+    for (size_t i = 0; i < run->n_items; i++) {
+        const struct item *item = &run->items[i];
+        enum outlet_verdict verdict = counts(item) ? item->written : OUTLET_LOST;
+        tally.n[verdict]++;
+        tally.of[verdict] = item;
+    }
+    return tally;
+}
+
+/* The refusal for a shard where no replica made the change. */
+static void refuse_by(struct job *job, const struct run *run, const struct tally *tally)
+{
+    struct change_call *call = job->call;
+    const char *shard = run->part->shard.name;
+    const struct item *item;
+    if ((item = tally->of[OUTLET_EXISTS])) {
+        change_call_fail(call, 409, "%s %lld exists already", call->key_column,
+                         (long long)item->base.key);
+    } else if ((item = tally->of[OUTLET_MISSING])) {
+        change_call_fail(call, 404, "%s %lld does not exist", call->key_column,
+                         (long long)item->base.key);
+    } else if ((item = tally->of[OUTLET_FAILED])) {
+        bool is_full = strstr(item->base.reason, strerror(ENOSPC)) != NULL;
+        change_call_fail(call, is_full ? 507 : 503, "shard %s could not be changed: %s", shard,
+                         item->base.reason);
+    } else if ((item = tally->of[OUTLET_REFUSED])) {
+        change_call_fail(call, 503, "server %s does not take changes of shard %s: %s",
+                         item->target->name, shard, item->base.reason);
+    } else {
+        change_call_fail(call, 503,
+                         "outcome unknown: no replica of shard %s answered; the change may or may "
+                         "not have been made",
+                         shard);
+    }
+}
+
+/* ---- sending ----------------------------------------------------------------------------------
+ */
+
+static void on_done(struct outlet_item *base)
+{
+    struct item *item = (struct item *)base;
+    if (--item->job->n_outstanding == 0)
+        writer_queue(item->job);
+}
+
+static void put(struct item *item, const char *text, size_t n, size_t n_operations)
+{
+    item->base.on_done = on_done;
+    item->base.n_operations = n_operations;
+    item->job->n_outstanding++;
+    outlet_put(item->target->outlet, &item->base, text, n);
+}
+
+/* Asks one replica of the shard, not asked before, whether the keys are absent. False: there is
+ * none left. */
+static bool send_check(struct run *run)
+{
+    for (size_t i = 0; i < run->n_items; i++) {
+        struct item *item = &run->items[i];
+        if (item->checked || !counts(item))
+            continue;
+        struct buf *text = &item->job->writer->scratch;
+        buf_clear(text);
+        batch_put_absent(text, run->part->shard.name, run->part->n_keys);
+        for (size_t k = 0; k < run->part->n_keys; k++)
+            batch_put_key(text, run->part->keys[k]);
+        item->checked = true;
+        run->asked = item;
+        put(item, buf_head(text), buf_len(text), 1);
+        return true;
+    }
+    return false;
+}
+
+static void send_writes(struct job *job)
+{
+    job->phase = JOB_WRITING;
+    for (size_t i = 0; i < job->call->change.n_parts; i++) {
+        struct run *run = &job->runs[i];
+        for (size_t k = 0; k < run->n_items; k++) {
+            struct item *item = &run->items[k];
+            item->base.verdict = OUTLET_LOST;
+            if (counts(item))
+                put(item, run->part->text, run->part->n_bytes, 1);
+        }
+    }
+    if (job->n_outstanding == 0)
+        writer_queue(job);
+}
+
+/* ---- the end ----------------------------------------------------------------------------------
+ */
+
+static void count_end(struct job *job)
+{
+    struct writer_metrics *metrics = &job->writer->metrics;
+    const struct change_call *call = job->call;
+    if (call->status == 200)
+        metric_bump_by(&metrics->rows, call->change.n_keys);
+    else
+        metric_bump(call->status < 500 ? &metrics->refused : &metrics->failed);
+    metric_observe_ns(&metrics->latency, clock_now_ns() - job->begin_ns);
+}
+
+void job_finish(struct job *job)
+{
+    struct writer *writer = job->writer;
+    struct change_call *call = job->call;
+    assert(job->n_outstanding == 0 && !job->is_ready);
+    writer_leave(job);
+    for (size_t i = 0; job->runs && i < call->change.n_parts; i++)
+        for (size_t k = 0; k < job->runs[i].n_items; k++)
+            target_unref(job->runs[i].items[k].target);
+    count_end(job);
+    writer->n_jobs--;
+    writer->n_bytes -= job->n_bytes;
+    metric_set_gauge(&writer->metrics.waiting, writer->n_jobs);
+    /* The job lies in the call's memory: it is gone from here on. */
+    call->base.type = LETTER_WRITTEN;
+    if (call->home)
+        mailbox_post(call->home, &call->base.letter);
+    else
+        writer->config.on_written(writer->config.context, call);
+}
+
+/* The answer stands; it goes once every server that it waits for is fenced. */
+static void finish_when_fenced(struct job *job)
+{
+    bool waits = false;
+    for (size_t i = 0; i < job->call->change.n_parts; i++)
+        for (size_t k = 0; k < job->runs[i].n_items; k++) {
+            const struct item *item = &job->runs[i].items[k];
+            waits |= item->needs_fence && item->target->fence != FENCE_DONE;
+        }
+    if (!waits) {
+        job_finish(job);
+    } else if (job->phase != JOB_FENCING) {
+        job->phase = JOB_FENCING;
+        writer_await_fences(job);
+    }
+}
+
+/* Whether the server may be given up; if so, that is asked for. */
+static bool give_up(struct item *item)
+{
+    struct target *target = item->target;
+    if (target->fence == FENCE_NONE && target->outlet &&
+        !writer_may_fence(item->job->writer, target))
+        return false;
+    writer_fence(target);
+    item->needs_fence = true;
+    return true;
+}
+
+/* ---- undoing ----------------------------------------------------------------------------------
+ */
+
+/* Takes back what an insert of several shards may have written: its keys were absent, and are
+ * locked. */
+static void send_undo(struct job *job)
+{
+    struct buf *text = &job->writer->scratch;
+    metric_bump(&job->writer->metrics.undone);
+    job->phase = JOB_UNDOING;
+    for (size_t i = 0; i < job->call->change.n_parts; i++) {
+        struct run *run = &job->runs[i];
+        buf_clear(text);
+        for (size_t k = 0; k < run->part->n_keys; k++)
+            batch_put_delete(text, run->part->shard.name, run->part->keys[k]);
+        for (size_t k = 0; k < run->n_items; k++) {
+            struct item *item = &run->items[k];
+            if (!counts(item) || (item->written != OUTLET_OK && item->written != OUTLET_LOST))
+                continue;
+            item->undone = true;
+            item->base.missing_is_fine = true;
+            put(item, buf_head(text), buf_len(text), run->part->n_keys);
+        }
+    }
+    if (job->n_outstanding == 0)
+        writer_queue(job);
+}
+
+/* A replica that did not take it back is given up, where there is another. */
+static void advance_undo(struct job *job)
+{
+    for (size_t i = 0; i < job->call->change.n_parts; i++) {
+        struct run *run = &job->runs[i];
+        for (size_t k = 0; k < run->n_items; k++) {
+            struct item *item = &run->items[k];
+            if (!item->undone || item->base.verdict == OUTLET_OK || give_up(item))
+                continue;
+            change_call_fail(job->call, 503,
+                             "outcome unknown: server %s, which has the last replica of a shard, "
+                             "does not answer; rows of shard %s may be there",
+                             item->target->name, run->part->shard.name);
+        }
+    }
+    finish_when_fenced(job);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+/* Whether every shard was changed, on every replica that is not given up for it. If not, the call
+ * says why. */
+static bool is_made(struct job *job)
+{
+    size_t n_parts = job->call->change.n_parts;
+    for (size_t i = 0; i < n_parts; i++) {
+        struct tally tally = tally_up(&job->runs[i]);
+        if (tally.n[OUTLET_OK] > 0)
+            continue;
+        refuse_by(job, &job->runs[i], &tally);
+        return false;
+    }
+    for (size_t i = 0; i < n_parts; i++) {
+        struct run *run = &job->runs[i];
+        for (size_t k = 0; k < run->n_items; k++) {
+            struct item *item = &run->items[k];
+            if ((counts(item) && item->written == OUTLET_OK) || give_up(item))
+                continue;
+            change_call_fail(job->call, 503,
+                             "outcome unknown: server %s did not make the change that others of "
+                             "shard %s made, and it has the last replica of another shard",
+                             item->target->name, run->part->shard.name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void count_rows(const struct run *run)
+{
+    uint64_t n_rows = UINT64_MAX;
+    for (size_t i = 0; i < run->n_items; i++)
+        if (counts(&run->items[i]) && run->items[i].n_rows < n_rows)
+            n_rows = run->items[i].n_rows;
+    if (n_rows != UINT64_MAX && run->lane->live)
+        atomic_store_explicit(&run->lane->live->valid_idx, n_rows, memory_order_relaxed);
+}
+
+/* No replica made the change, and some surely did not: one that may have made it would differ. */
+static void fence_doubtful(struct run *run)
+{
+    struct tally tally = tally_up(run);
+    if (tally.n[OUTLET_OK] > 0 || tally.n[OUTLET_FAILED] == 0)
+        return;
+    for (size_t i = 0; i < run->n_items; i++)
+        if (counts(&run->items[i]) && run->items[i].written == OUTLET_LOST)
+            give_up(&run->items[i]);
+}
+
+static void advance_write(struct job *job)
+{
+    size_t n_parts = job->call->change.n_parts;
+    for (size_t i = 0; i < n_parts; i++)
+        for (size_t k = 0; k < job->runs[i].n_items; k++) {
+            struct item *item = &job->runs[i].items[k];
+            item->written = item->base.verdict;
+            item->n_rows = item->base.n_rows;
+        }
+    if (!is_made(job)) {
+        bool can_undo = job->call->change.type == CHANGE_WRITE;
+        bool has_any = false;
+        for (size_t i = 0; i < n_parts; i++)
+            has_any |= tally_up(&job->runs[i]).n[OUTLET_OK] > 0;
+        if (can_undo && has_any) {
+            send_undo(job);
+            return;
+        }
+        for (size_t i = 0; i < n_parts; i++)
+            fence_doubtful(&job->runs[i]);
+        finish_when_fenced(job);
+        return;
+    }
+    for (size_t i = 0; i < n_parts; i++)
+        count_rows(&job->runs[i]);
+    change_call_succeed(job->call);
+    finish_when_fenced(job);
+}
+
+/* ---- checking ---------------------------------------------------------------------------------
+ */
+
+static void advance_check(struct job *job)
+{
+    size_t n_parts = job->call->change.n_parts;
+    for (size_t i = 0; i < n_parts; i++) { /* ascending: the first has the smallest key */
+        const struct item *asked = job->runs[i].asked;
+        if (asked->base.verdict != OUTLET_EXISTS)
+            continue;
+        change_call_fail(job->call, 409, "%s %lld exists already", job->call->key_column,
+                         (long long)asked->base.key);
+        job_finish(job);
+        return;
+    }
+    bool all = true;
+    for (size_t i = 0; i < n_parts && all; i++) {
+        struct run *run = &job->runs[i];
+        if (run->asked->base.verdict != OUTLET_OK)
+            all = send_check(run);
+        if (!all)
+            change_call_fail(job->call, 503, "shard %s could not be asked for its keys: %s",
+                             run->part->shard.name, run->asked->base.reason);
+    }
+    if (job->n_outstanding > 0) {
+        job->call->status = all ? 0 : 503; /* it ends with what is still asked */
+        return;
+    }
+    if (all)
+        send_writes(job);
+    else
+        job_finish(job);
+}
+
+/* ---- from start to end ------------------------------------------------------------------------
+ */
+
+/* The shards of the change, as they are now. False: it is refused. */
+static bool find_lanes(struct job *job)
+{
+    struct change *change = &job->call->change;
+    struct run *runs = arena_zalloc(&change->arena, change->n_parts, sizeof(*runs));
+    for (size_t i = 0; i < change->n_parts; i++) {
+        struct run *run = &runs[i];
+        run->part = &change->parts[i];
+        run->lane = writer_find_lane(job->writer, run->part);
+        size_t n_there = 0;
+        for (size_t k = 0; run->lane && k < run->lane->n_targets; k++)
+            n_there += run->lane->targets[k]->outlet && run->lane->targets[k]->fence == FENCE_NONE;
+        if (n_there > 0)
+            continue;
+        change_call_fail(job->call, 503,
+                         run->lane ? "no replica of shard %s takes changes"
+                                   : "shard %s is not there any more",
+                         run->part->shard.name);
+        return false;
+    }
+    job->runs = runs;
+    return true;
+}
+
+static void take_targets(struct job *job)
+{
+    struct change *change = &job->call->change;
+    for (size_t i = 0; i < change->n_parts; i++) {
+        struct run *run = &job->runs[i];
+        run->n_items = run->lane->n_targets;
+        run->items = arena_zalloc(&change->arena, run->n_items, sizeof(*run->items));
+        for (size_t k = 0; k < run->n_items; k++) {
+            struct target *target = run->lane->targets[k];
+            run->items[k].job = job;
+            run->items[k].target = target;
+            target->n_refs++;
+        }
+    }
+}
+
+void job_start(struct job *job)
+{
+    if (!find_lanes(job)) {
+        job_finish(job);
+        return;
+    }
+    take_targets(job);
+    writer_enter(job);
+    if (job->call->change.n_parts == 1) {
+        send_writes(job);
+        return;
+    }
+    metric_bump(&job->writer->metrics.over_shards);
+    job->phase = JOB_CHECKING;
+    for (size_t i = 0; i < job->call->change.n_parts; i++)
+        send_check(&job->runs[i]); /* find_lanes() saw that it can */
+}
+
+void job_advance(struct job *job)
+{
+    if (job->writer->aborted) {
+        change_call_fail(job->call, 503, "outcome unknown: the load balancer is ending");
+        job_finish(job);
+        return;
+    }
+    switch (job->phase) {
+    case JOB_WAITING:
+        assert(false && "a job that waits is admitted first");
+        break;
+    case JOB_CHECKING:
+        if (job->call->status == 503) /* a shard could not be asked; the others have answered */
+            job_finish(job);
+        else
+            advance_check(job);
+        break;
+    case JOB_WRITING:
+        advance_write(job);
+        break;
+    case JOB_UNDOING:
+        advance_undo(job);
+        break;
+    case JOB_FENCING:
+        finish_when_fenced(job);
+        break;
+    }
+}
+
+/* ---- metrics ----------------------------------------------------------------------------------
+ */
+
+static const struct metric_def table[] = {
+    {"quoit_lb_changes_total", METRIC_COUNTER, "changes",
+     "Changes of rows that clients asked for and that were not refused for their form",
+     offsetof(struct writer_metrics, changes), 0},
+    {"quoit_lb_rows_changed_total", METRIC_COUNTER, "rows",
+     "Rows added, updated or removed, once for all replicas", offsetof(struct writer_metrics, rows),
+     0},
+    {"quoit_lb_changes_over_shards_total", METRIC_COUNTER, "changes",
+     "Changes of more than one shard", offsetof(struct writer_metrics, over_shards), 0},
+    {"quoit_lb_changes_refused_total", METRIC_COUNTER, "changes",
+     "Changes whose key was there, or was not", offsetof(struct writer_metrics, refused), 0},
+    {"quoit_lb_changes_failed_total", METRIC_COUNTER, "changes",
+     "Changes answered with a status of 500 or more", offsetof(struct writer_metrics, failed), 0},
+    {"quoit_lb_changes_too_many_total", METRIC_COUNTER, "changes",
+     "Changes refused because too many waited", offsetof(struct writer_metrics, too_many), 0},
+    {"quoit_lb_changes_undone_total", METRIC_COUNTER, "changes",
+     "Changes taken back because one of their shards failed",
+     offsetof(struct writer_metrics, undone), 0},
+    {"quoit_lb_fences_total", METRIC_COUNTER, "servers",
+     "Servers given up because they failed a change that others made",
+     offsetof(struct writer_metrics, fences), 0},
+    {"quoit_lb_changes_waiting", METRIC_GAUGE, "changes", "Changes that wait or are under way",
+     offsetof(struct writer_metrics, waiting), 0},
+    {"quoit_lb_batches_total", METRIC_COUNTER, "batches", "Batches sent to servers",
+     offsetof(struct writer_metrics, outlets.batches), 0},
+    {"quoit_lb_batch_operations_total", METRIC_COUNTER, "operations",
+     "Changes and checks in these batches", offsetof(struct writer_metrics, outlets.operations), 0},
+    {"quoit_lb_batch_bytes_total", METRIC_COUNTER, "bytes", "Bytes of these batches",
+     offsetof(struct writer_metrics, outlets.bytes), 0},
+    {"quoit_lb_batches_resent_total", METRIC_COUNTER, "batches",
+     "Batches sent once more because they had surely not reached their server",
+     offsetof(struct writer_metrics, outlets.resent), 0},
+    {"quoit_lb_change_latency_seconds", METRIC_HISTOGRAM, "seconds",
+     "Time from taking a change to its answer", offsetof(struct writer_metrics, latency), 1e-9},
+    {0},
+};
+
+const struct metric_set writer_metric_set = {"lb: changes of rows", table,
+                                             sizeof(struct writer_metrics)};
+METRICS_REGISTER(writer_metric_set);

@@ -1,0 +1,132 @@
+/* What the writer is made of; for lb/writer.c and lb/writer_job.c alone.
+ *
+ *   WAITING ─▶ CHECKING ─▶ WRITING ─▶ FENCING ─▶ answered
+ *      │ (several shards)     └─▶ UNDOING ─┘
+ *      └ for locks, for a shard that is held
+ *
+ * A job is looked at again (job_advance) at the end of a turn, when all that it waited for has
+ * come: callbacks of outlets only count down and queue it, so that nothing happens within them. */
+#ifndef QUOIT_LB_WRITER_PARTS_H
+#define QUOIT_LB_WRITER_PARTS_H
+
+#include "lb/keylock.h"
+#include "lb/keylog.h"
+#include "lb/writer.h"
+
+enum fence { FENCE_NONE, FENCE_ASKED, FENCE_DONE };
+
+/* One server that takes changes. */
+struct target {
+    struct target *next; /* of those that left the snapshot and are still named */
+    struct writer *writer;
+    uint64_t uid;
+    char name[NAME_MAX_BYTES + 1];
+    struct outlet *outlet; /* NULL: it left the snapshot */
+    enum fence fence;
+    size_t n_refs; /* items of jobs that name it */
+};
+
+/* One shard. */
+struct lane {
+    struct lane *next; /* of those that no snapshot names any more */
+    struct shard range;
+    struct shard_live *live;
+    struct target **targets; /* take every change of it */
+    size_t n_targets;
+    size_t n_under_way; /* jobs that may still change it */
+    bool tracking, held;
+    struct key_log dirty;
+    struct shard_letter *asked; /* LETTER_TAKE_DIRTY with hold, to go back when none is under way */
+};
+
+enum job_phase { JOB_WAITING, JOB_CHECKING, JOB_WRITING, JOB_UNDOING, JOB_FENCING };
+
+/* One replica's part in a job. */
+struct item {
+    struct outlet_item base; /* first member */
+    struct job *job;
+    struct target *target;
+    bool checked;                /* CHECKING: this one was asked */
+    enum outlet_verdict written; /* what WRITING came to */
+    uint64_t n_rows;
+    bool undone;      /* UNDOING: told to take it back */
+    bool needs_fence; /* the answer waits for its fence */
+};
+
+/* One shard's part in a job. */
+struct run {
+    struct lane *lane;
+    const struct change_part *part;
+    struct item *items; /* one for each target that the lane had when the job started */
+    size_t n_items;
+    struct item *asked; /* CHECKING */
+};
+
+/* A change in the writer; lies in the change's arena. */
+struct job {
+    struct keylock_holder locks; /* first member */
+    struct writer *writer;
+    struct change_call *call;
+    enum job_phase phase;
+    bool started; /* its lanes count it */
+    bool is_ready;
+    struct job *next_ready;
+    struct job *next, **link; /* writer->under_way, while it may change rows; or writer->fencing */
+    size_t n_outstanding;     /* items that outlets have */
+    size_t n_bytes;
+    uint64_t begin_ns;
+    struct run *runs; /* one a part */
+};
+
+struct job_list {
+    struct job *first, **last;
+};
+
+struct writer {
+    struct writer_config config;
+    const struct snapshot *snapshot;
+    struct target **targets; /* one for each server of the snapshot, or NULL */
+    size_t n_targets;
+    struct target *former_targets;
+    struct lane **lanes; /* one for each shard of the snapshot */
+    struct shard *ranges;
+    size_t n_lanes;
+    struct lane *former_lanes;
+    struct keylock_table locks;
+    struct job_list ready, parked;
+    struct job *under_way, *fencing;
+    size_t n_jobs, n_bytes;
+    struct flush_item flush;
+    struct ev_timer timer;
+    struct buf scratch;
+    bool aborted;
+    struct writer_metrics metrics;
+};
+
+/* ---- writer.c ---- */
+
+/* The lane of the part's shard, or NULL: the shards have changed. */
+struct lane *writer_find_lane(const struct writer *writer, const struct change_part *part);
+/* Has the job looked at again at the end of this turn. */
+void writer_queue(struct job *job);
+/* Asks the control loop to fence the server, once, and gives up on what it has. */
+void writer_fence(struct target *target);
+/* Whether every shard that it has has another replica that takes changes. */
+bool writer_may_fence(const struct writer *writer, const struct target *target);
+void target_unref(struct target *target);
+/* The job changes rows from now on, or does so no longer: then it lets go of its locks. */
+void writer_enter(struct job *job);
+void writer_leave(struct job *job);
+/* It does so no longer, and is looked at again whenever a server was fenced. */
+void writer_await_fences(struct job *job);
+
+/* ---- writer_job.c ---- */
+
+/* Sends what the job begins with; its locks are granted and none of its shards is held. */
+void job_start(struct job *job);
+/* What it waited for has come. */
+void job_advance(struct job *job);
+/* Answers the call as it stands and ends the job. */
+void job_finish(struct job *job);
+
+#endif
