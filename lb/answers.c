@@ -15,8 +15,9 @@
 #define JSON_TYPE "application/json"
 
 static const char *const state_names[] = {
-    [MEMBER_STARTING] = "starting", [MEMBER_CHECKING] = "checking", [MEMBER_SERVING] = "serving",
-    [MEMBER_DRAINING] = "draining", [MEMBER_LEAVING] = "leaving",
+    [MEMBER_STARTING] = "starting", [MEMBER_CHECKING] = "checking", [MEMBER_FILLING] = "filling",
+    [MEMBER_SERVING] = "serving",   [MEMBER_PARTING] = "parting",   [MEMBER_DRAINING] = "draining",
+    [MEMBER_LEAVING] = "leaving",
 };
 
 void answer_send(struct control *control, struct admin_call *call, unsigned status,
@@ -78,6 +79,114 @@ void answer_healthz(struct control *control, struct admin_call *call)
     send_tree(control, call, 200, root);
 }
 
+/* ---- CONTRACT.md, Part 2 ----------------------------------------------------------------------
+ */
+
+void answer_init(struct control *control, struct admin_call *call)
+{
+    buf_append_str(&call->answer, "{\"message\":\"Configured Database\",\"status\":\"success\"}");
+    answer_send(control, call, 200, JSON_TYPE);
+}
+
+void answer_add(struct control *control, struct admin_call *call, const char *note)
+{
+    buf_appendf(&call->answer, "{\"N\":%zu,\"message\":\"%s\",\"status\":\"successful\"}",
+                member_count(control, MEMBER_SERVING), note);
+    answer_send(control, call, 200, JSON_TYPE);
+}
+
+void answer_rm(struct control *control, struct admin_call *call, const char *note)
+{
+    buf_appendf(&call->answer, "{\"message\":{\"N\":%zu,\"servers\":%s},\"status\":\"successful\"}",
+                member_count(control, MEMBER_SERVING), note);
+    answer_send(control, call, 200, JSON_TYPE);
+}
+
+static void print_shards(const struct database *database, struct buf *out)
+{
+    struct shard *ranges = mem_zalloc(database->n_shards + 1, sizeof(*ranges));
+    size_t n = 0;
+    for (size_t i = 0; i < database->n_shards; i++)
+        if (!database->shards[i]->operation)
+            ranges[n++] = database->shards[i]->range;
+    shard_print_all(ranges, n, database->schema.columns[0].name, out);
+    free(ranges);
+}
+
+static void print_holdings(const struct database *database, const struct member *member,
+                           struct buf *out)
+{
+    size_t n = 0;
+    buf_appendf(out, "\"%s\":[", member->name);
+    for (size_t i = 0; i < database->n_shards; i++) {
+        const struct table_shard *shard = database->shards[i];
+        if (!shard->operation && database_find_replica(shard, member->uid))
+            buf_appendf(out, "%s\"%s\"", n++ > 0 ? "," : "", shard->range.name);
+    }
+    buf_append_str(out, "]");
+}
+
+void answer_status(struct control *control, struct admin_call *call)
+{
+    const struct database *database = &control->database;
+    struct buf *out = &call->answer;
+    if (!database->configured) {
+        answer_refuse(control, call, 409, "no database is configured: POST /init does that");
+        return;
+    }
+    buf_appendf(out, "{\"N\":%zu,\"schema\":", member_count(control, MEMBER_SERVING));
+    schema_print(&database->schema, out);
+    buf_append_str(out, ",\"shards\":");
+    print_shards(database, out);
+    buf_append_str(out, ",\"servers\":{");
+    size_t n = 0;
+    for (struct member *member = control->members; member; member = member->next) {
+        if (member->state != MEMBER_SERVING)
+            continue;
+        buf_append_str(out, n++ > 0 ? "," : "");
+        print_holdings(database, member, out);
+    }
+    buf_append_str(out, "}}");
+    answer_send(control, call, 200, JSON_TYPE);
+}
+
+/* ShardT(Stud_id_low, Shard_id, Shard_size, valid_idx) and MapT(Shard_id, Server_id), and beside it
+ * the server's name and the replica's state. */
+static void add_tables(const struct control *control, cJSON *root)
+{
+    static const char *const names[] = {
+        [REPLICA_FILLING] = "filling", [REPLICA_READY] = "ready", [REPLICA_LEAVING] = "leaving"};
+    const struct database *database = &control->database;
+    cJSON *shards = cJSON_AddArrayToObject(root, "ShardT");
+    cJSON *map = cJSON_AddArrayToObject(root, "MapT");
+    char *low = mem_printf("%s_low", database->schema.columns[0].name);
+    for (size_t i = 0; i < database->n_shards; i++) {
+        const struct table_shard *shard = database->shards[i];
+        if (shard->operation)
+            continue;
+        cJSON *row = cJSON_CreateObject();
+        json_add_int64(row, low, shard->range.low);
+        cJSON_AddStringToObject(row, "Shard_id", shard->range.name);
+        json_add_uint64(row, "Shard_size",
+                        (uint64_t)shard->range.last - (uint64_t)shard->range.low + 1);
+        json_add_uint64(row, "valid_idx", atomic_load(&shard->live.valid_idx));
+        cJSON_AddItemToArray(shards, row);
+        for (const struct replica *replica = shard->replicas; replica; replica = replica->next) {
+            const struct member *member = member_find((struct control *)control, replica->uid);
+            cJSON *held = cJSON_CreateObject();
+            cJSON_AddStringToObject(held, "Shard_id", shard->range.name);
+            json_add_uint64(held, "Server_id", member->id);
+            cJSON_AddStringToObject(held, "server", member->name);
+            cJSON_AddStringToObject(held, "state", names[replica->state]);
+            cJSON_AddItemToArray(map, held);
+        }
+    }
+    free(low);
+}
+
+/* ---- the cluster ------------------------------------------------------------------------------
+ */
+
 static uint64_t sum_requests(const struct control *control, const struct member *member)
 {
     uint64_t sum = 0;
@@ -118,6 +227,8 @@ void answer_cluster(struct control *control, struct admin_call *call)
     cJSON *servers = cJSON_AddArrayToObject(root, "servers");
     for (struct member *member = control->members; member; member = member->next)
         cJSON_AddItemToArray(servers, member_json(control, member));
+    if (control->database.configured)
+        add_tables(control, root);
     json_add_uint64(root, "monotonic_ns", clock_now_ns());
     cJSON_AddItemToObject(root, "events", timeline_json(&control->timeline));
     send_tree(control, call, 200, root);
@@ -212,6 +323,23 @@ static const struct metric_def control_table[] = {
     {"quoit_lb_heartbeats_missed_total", METRIC_COUNTER, "heartbeats",
      "Heartbeats not answered within their interval",
      offsetof(struct control_metrics, missed_probes), 0},
+    {"quoit_lb_fenced_servers_total", METRIC_COUNTER, "servers",
+     "Servers put out because a change failed on them that other replicas made",
+     offsetof(struct control_metrics, fenced), 0},
+    {"quoit_lb_lost_shards_total", METRIC_COUNTER, "shards",
+     "Shards whose rows went with the last server that held them",
+     offsetof(struct control_metrics, lost_shards), 0},
+    {"quoit_lb_copies_total", METRIC_COUNTER, "copies",
+     "Shard replicas filled, or found to have their rows", offsetof(struct control_metrics, copies),
+     0},
+    {"quoit_lb_failed_copies_total", METRIC_COUNTER, "copies",
+     "Copies of a shard given up, their server with them",
+     offsetof(struct control_metrics, failed_copies), 0},
+    {"quoit_lb_held_copies_total", METRIC_COUNTER, "copies",
+     "Times that changes of a shard waited for the last keys of a copy",
+     offsetof(struct control_metrics, held_copies), 0},
+    {"quoit_lb_copied_rows_total", METRIC_COUNTER, "rows", "Rows sent to replicas being filled",
+     offsetof(struct control_metrics, copied_rows), 0},
     {"quoit_lb_failed_saves_total", METRIC_COUNTER, "saves",
      "Times the state file could not be written", offsetof(struct control_metrics, failed_saves),
      0},

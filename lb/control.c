@@ -21,25 +21,7 @@
 #define SPARE_SERVERS 2u
 #define START_TIMEOUT_NS (10 * NS_PER_S)
 
-/* ---- snapshots and state ----------------------------------------------------------------------
- */
-
-static size_t gather(struct control *control, enum member_state state,
-                     struct snapshot_server *servers)
-{
-    size_t n = 0;
-    for (struct member *member = control->members; member; member = member->next)
-        if (member->state == state)
-            servers[n++] = (struct snapshot_server){.uid = member->uid,
-                                                    .id = member->id,
-                                                    .name = member->name,
-                                                    .addr = member->addr,
-                                                    .counters = member->counters,
-                                                    .draining = state == MEMBER_DRAINING};
-    return n;
-}
-
-static void tell_workers(struct control *control, enum letter_type type)
+void control_tell_workers(struct control *control, enum letter_type type)
 {
     if (control->stopping && type == LETTER_TAKE)
         return;
@@ -47,62 +29,60 @@ static void tell_workers(struct control *control, enum letter_type type)
         mailbox_post(worker_mailbox(control->workers[i]), &letter_new(type, 0)->letter);
 }
 
-void control_publish(struct control *control)
+void control_tell_writer(struct control *control, struct lb_letter *letter)
 {
-    const struct lb_config *config = control->config;
-    size_t n_placed = member_count(control, MEMBER_SERVING);
-    size_t n_servers = n_placed + member_count(control, MEMBER_DRAINING);
-    struct snapshot_server *servers = mem_zalloc(n_servers + 1, sizeof(*servers));
-    gather(control, MEMBER_SERVING, servers);
-    gather(control, MEMBER_DRAINING, servers + n_placed);
-    struct snapshot_plan plan = {.placement = &config->placement,
-                                 .hashes = &config->hashes.pair,
-                                 .servers = servers,
-                                 .n_placed = n_placed,
-                                 .n_servers = n_servers};
-    struct snapshot *snapshot;
-    struct err err = {0};
-    int rc = snapshot_new(&plan, &snapshot, &err);
-    free(servers);
-    if (rc != 0) { /* operations check this before they begin: it is a bug if it comes to that */
-        log_error("lb", "cannot build the placement: %s", err.message);
-        return;
-    }
-    uint64_t version = publisher_publish(control->publisher, snapshot);
-    for (struct member *member = control->members; member; member = member->next)
-        if (member->state == MEMBER_SERVING || member->state == MEMBER_DRAINING)
-            member->last_version = version;
-    metric_bump(&control->metrics.snapshots);
-    metric_set_gauge(&control->metrics.serving, n_placed);
-    metric_set_gauge(&control->metrics.target, control->n_target);
-    tell_workers(control, LETTER_TAKE);
-    control_save(control);
+    mailbox_post(worker_mailbox(control->workers[0]), &letter->letter);
 }
 
-void control_save(struct control *control)
+char *control_data_dir(const struct control *control, uint64_t data_id)
 {
-    if (!control->state_store || control->stopping)
-        return;
-    struct state state = {.next_uid = control->next_uid, .n_target = control->n_target};
-    size_t most = 0;
-    for (struct member *member = control->members; member; member = member->next)
-        most++;
-    state.servers = mem_zalloc(most + 1, sizeof(*state.servers));
-    for (struct member *member = control->members; member; member = member->next) {
-        if (member->state != MEMBER_CHECKING && member->state != MEMBER_SERVING)
+    if (data_id == 0)
+        return NULL;
+    return mem_printf("%s/servers/%llu", control->config->state_dir, (unsigned long long)data_id);
+}
+
+/* ---- fences -----------------------------------------------------------------------------------
+ */
+
+/* Tells the writer of every server that no worker reads from any more, as the state file says too.
+ */
+static void check_fences(struct control *control)
+{
+    uint64_t reached = publisher_reclaim(control->publisher);
+    struct fence **link = &control->fences;
+    while (*link) {
+        struct fence *fence = *link;
+        if (reached < fence->snapshot_version ||
+            (control->state_store && control->saved_version < fence->state_version)) {
+            link = &fence->next;
             continue;
-        /* Half an /add is not kept: should this LB be killed now, the next must not serve by it. */
-        if (member->operation && member->operation->type == OPERATION_ADD)
-            continue;
-        state.servers[state.n_servers++] = (struct state_server){.uid = member->uid,
-                                                                 .id = member->id,
-                                                                 .name = member->name,
-                                                                 .addr = member->addr,
-                                                                 .pid = member->pid,
-                                                                 .reference = member->reference};
+        }
+        struct lb_letter *letter = letter_new(LETTER_FENCED, 0);
+        letter->uid = fence->uid;
+        control_tell_writer(control, letter);
+        *link = fence->next;
+        free(fence);
     }
-    state_save(control->state_store, &state, ++control->state_version);
-    free(state.servers);
+}
+
+/* A server failed a change that others did. While the LB ends nothing is saved any more, so the
+ * writer is not told, and its client hears that the outcome is unknown. */
+static void on_fence(struct control *control, uint64_t uid)
+{
+    struct member *member = member_find(control, uid);
+    if (control->stopping)
+        return;
+    metric_bump(&control->metrics.fenced);
+    if (member && member->state != MEMBER_LEAVING)
+        member_lost(member, "a change failed on it");
+    const struct snapshot *current = atomic_load(&control->publisher->current);
+    struct fence *fence = mem_zalloc(1, sizeof(*fence));
+    fence->uid = uid;
+    fence->snapshot_version = current->version;
+    fence->state_version = control->state_version;
+    fence->next = control->fences;
+    control->fences = fence;
+    check_fences(control);
 }
 
 /* ---- letters ----------------------------------------------------------------------------------
@@ -111,6 +91,9 @@ void control_save(struct control *control)
 static void on_admin_call(struct control *control, struct admin_call *call)
 {
     switch (call->endpoint) {
+    case ADMIN_STATUS:
+        answer_status(control, call);
+        return;
     case ADMIN_REP:
         answer_rep(control, call);
         return;
@@ -129,6 +112,7 @@ static void on_admin_call(struct control *control, struct admin_call *call)
     case ADMIN_KILL:
         answer_kill(control, call);
         return;
+    case ADMIN_INIT:
     case ADMIN_ADD:
     case ADMIN_RM:
         operation_submit(control, call);
@@ -140,7 +124,9 @@ static void on_admin_call(struct control *control, struct admin_call *call)
 static void on_suspect(struct control *control, uint64_t uid)
 {
     struct member *member = member_find(control, uid);
-    if (member && member->state == MEMBER_SERVING && !control->stopping)
+    if (member && !control->stopping &&
+        (member->state == MEMBER_FILLING || member->state == MEMBER_SERVING ||
+         member->state == MEMBER_PARTING))
         health_probe(member);
 }
 
@@ -159,6 +145,7 @@ static void on_saved(struct control *control, uint64_t version, int code)
                   err_errno_text(code));
     }
     control->saved_version = version; /* what waits for it goes on: a full disk stops no service */
+    check_fences(control);
     operation_check(control);
 }
 
@@ -200,9 +187,18 @@ static void on_letter(void *context, struct letter *raw)
         on_drained(control, letter->uid);
         break;
     case LETTER_TOOK:
+        member_part_all(control, publisher_reclaim(control->publisher));
         member_reap_all(control, publisher_reclaim(control->publisher));
+        check_fences(control);
         operation_check(control);
         break;
+    case LETTER_FENCE:
+        on_fence(control, letter->uid);
+        break;
+    case LETTER_DIRTY:
+        copy_on_dirty(control, (struct shard_letter *)letter);
+        shard_letter_free((struct shard_letter *)letter);
+        return;
     case LETTER_SAVED:
         on_saved(control, letter->version, letter->code);
         break;
@@ -233,11 +229,13 @@ static size_t max_clients(const struct control *control)
 int control_go_live(struct control *control, struct err *err)
 {
     const struct lb_config *config = control->config;
+    control_publish_first(control);
     for (size_t i = 0; i < config->n_threads; i++) {
         struct worker_config worker = {.index = i,
                                        .listen_fd = control->listen_fds[i],
                                        .publisher = control->publisher,
                                        .control = &control->mailbox,
+                                       .writer = i > 0 ? worker_mailbox(control->workers[0]) : NULL,
                                        .key_source = config->key_source,
                                        .seed = rng_mix64(config->seed + i),
                                        .max_connections = max_clients(control)};
@@ -257,6 +255,7 @@ int control_go_live(struct control *control, struct err *err)
         return err_set_errno(err, rc, "cannot tell the parent the address on descriptor %d",
                              config->ready_fd);
     member_heal(control);
+    copy_schedule(control);
     return 0;
 }
 
@@ -265,7 +264,8 @@ void control_stop(struct control *control, bool kill, int code)
     if (control->stopping) {
         if (kill) {
             stop_members(control, 0);
-            tell_workers(control, LETTER_STOP); /* the second one: they wait for no client */
+            control_tell_workers(control,
+                                 LETTER_STOP); /* the second one: they wait for no client */
         }
         return;
     }
@@ -273,8 +273,11 @@ void control_stop(struct control *control, bool kill, int code)
     control->exit_code = code;
     ev_timer_stop(control->loop, &control->heartbeat);
     ev_timer_stop(control->loop, &control->heal_timer);
+    /* Rows that outlive their servers are found again by the state file. */
+    control->keeps_state = control->database.configured && control->database.durable;
+    copy_stop_all(control);
     operation_refuse_all(control, "the load balancer is ending");
-    tell_workers(control, LETTER_STOP);
+    control_tell_workers(control, LETTER_STOP);
     if (control->n_workers == 0) {
         stop_members(control, kill ? 0 : STOP_GRACE_NS);
         /* Never break the loop from within a caller that still looks at a member: at its next turn.
@@ -342,6 +345,7 @@ static void init(struct control *control, const struct lb_config *config,
     for (size_t i = 0; i < LB_MAX_THREADS; i++)
         control->listen_fds[i] = -1;
     rng_seed(&control->rng, rng_mix64(config->seed ^ UINT64_C(0x6c62)));
+    database_init(&control->database, config->store_durable);
     publisher_init(publisher, config->n_threads);
     flusher_init(&control->flusher, control->loop);
     mailbox_open(&control->mailbox, control->loop, on_letter, control);
@@ -401,6 +405,12 @@ static void done(struct control *control)
     mailbox_close(&control->mailbox);
     spawner_close(control->spawner);
     member_free_all(control);
+    copy_free_dead(control);
+    while (control->fences) {
+        struct fence *fence = control->fences;
+        control->fences = fence->next;
+        free(fence);
+    }
     for (size_t i = 0; i < LB_MAX_THREADS; i++)
         if (control->listen_fds[i] >= 0)
             close(control->listen_fds[i]);
@@ -408,6 +418,7 @@ static void done(struct control *control)
     ev_signal_stop(control->loop, &control->on_int);
     flusher_done(&control->flusher);
     publisher_done(control->publisher);
+    database_done(&control->database);
     ev_loop_destroy(control->loop);
 }
 

@@ -1,15 +1,21 @@
 /* The control loop: owns the cluster. Everything that changes it runs here, on one thread.
  *
- *            start            listens            heartbeat answered
- *   (name) ────────▶ STARTING ───────▶ CHECKING ────────────────────▶ SERVING ──/rm──▶ DRAINING
- *                       │                  │                             │                │ nothing
- *                       └─ could not ──────┴── exit, refused, missed ────┤                │ under
- * way ▼                ▼ LEAVING ◀──────────┘ stopped; freed once it has exited and no worker knows
- * it
+ *            start            listens           heartbeat answered,        has all its rows
+ *                                               /config done
+ *   (name) ────────▶ STARTING ──────▶ CHECKING ──────────────────▶ FILLING ──────────────▶ SERVING
+ *                       │                 │                           │                       │ /rm
+ *                       └─ could not ─────┴── exit, refused, missed, ─┤                       ▼
+ *                                             a change failed on it   │                    PARTING
+ *                                                                     │       nobody reads    │
+ *                                                                     ▼       from it         ▼
+ *                         freed: exited, and no worker knows it ◀─ LEAVING ◀───────────── DRAINING
+ *                                                                           nothing is under way
  *
- * SERVING members are in the placement; DRAINING ones only in the snapshot; the others in neither.
- * A member that dies leaves the snapshot first, then the cluster is healed up to its target. This
- * header is shared by the control loop's files; nobody else includes it but lb.c. */
+ * SERVING members are in the placement. FILLING ones are in the snapshot for the shards whose rows
+ * they have, PARTING ones for changes of their shards only, DRAINING ones for what is under way;
+ * the others are not in it. A member that holds no shard passes through FILLING and PARTING at
+ * once. A member that dies leaves the snapshot first, then the cluster is healed up to its target.
+ * This header is shared by the control loop's files; nobody else includes it but lb.c. */
 #ifndef QUOIT_LB_CONTROL_H
 #define QUOIT_LB_CONTROL_H
 
@@ -21,6 +27,8 @@
 #include "core/httpc.h"
 #include "core/name.h"
 #include "core/rng.h"
+#include "lb/copy.h"
+#include "lb/database.h"
 #include "lb/lb.h"
 #include "lb/letters.h"
 #include "lb/snapshot.h"
@@ -33,7 +41,9 @@
 enum member_state {
     MEMBER_STARTING,
     MEMBER_CHECKING,
+    MEMBER_FILLING,
     MEMBER_SERVING,
+    MEMBER_PARTING,
     MEMBER_DRAINING,
     MEMBER_LEAVING,
 };
@@ -55,10 +65,19 @@ struct member {
     struct operation *operation;      /* that waits for it; NULL = it counts towards the target */
     bool ready;                       /* CHECKING: its heartbeat was answered */
     bool adopted;                     /* from an earlier life of the LB */
+    bool returning;   /* adopted, or started again as it was: the boot goes on without it */
+    bool retiring;    /* the /init under way ends it: its name and its id are free */
+    bool removed;     /* its data directory goes when it has gone */
+    uint64_t data_id; /* its data directory under the state directory; 0 = none */
+    uint32_t index;   /* within the snapshot being built */
     bool exited, out_told;
-    uint64_t last_version; /* the last snapshot that names it; 0 = none */
-    size_t n_drained;      /* workers that have nothing under way to it */
+    uint64_t last_version;   /* the last snapshot that names it; 0 = none */
+    size_t n_drained;        /* workers that have nothing under way to it */
+    uint64_t parted_version; /* PARTING: from this snapshot on nobody reads from it; 0 = not yet */
     uint64_t drain_deadline_ns;
+    /* filling.c */
+    struct httpc *desk;
+    struct httpc_request config_call;
     /* health.c */
     struct httpc *probe;
     struct httpc_request probe_call;
@@ -66,23 +85,35 @@ struct member {
     unsigned misses;
 };
 
-enum operation_type { OPERATION_BOOT, OPERATION_ADD, OPERATION_RM };
+enum operation_type { OPERATION_BOOT, OPERATION_INIT, OPERATION_ADD, OPERATION_RM };
 
 /* A change of the cluster that takes several turns. One runs at a time, the others queue. */
 struct operation {
     struct operation *next;
     enum operation_type type;
     struct admin_call *call; /* NULL: OPERATION_BOOT */
+    bool part2;              /* /add and /rm of CONTRACT.md's Part 2 */
+    struct schema schema;    /* OPERATION_INIT */
+    struct buf note;         /* part2: what its answer says */
     size_t n_members;        /* it starts */
     size_t n_ready;
+    bool filling;    /* all are ready; their shards are being copied */
+    bool parting;    /* OPERATION_RM: some are still read from */
     bool publishing; /* waits for the two versions below */
+    uint64_t snapshot_version, state_version;
+};
+
+/* A server that failed a change: the writer is told when nobody can read from it any more. */
+struct fence {
+    struct fence *next;
+    uint64_t uid;
     uint64_t snapshot_version, state_version;
 };
 
 /* Counted for /metrics. */
 struct control_metrics {
     uint64_t deaths, starts, failed_starts, snapshots, probes, missed_probes, failed_saves;
-    uint64_t serving, target;
+    uint64_t serving, target, fenced, lost_shards, copies, failed_copies, copied_rows, held_copies;
 };
 
 struct control {
@@ -102,6 +133,9 @@ struct control {
     size_t n_target;
     uint64_t next_uid;
     struct operation *operations; /* the first is under way */
+    struct database database;
+    struct copies copies;
+    struct fence *fences;
     struct timeline timeline;
     struct state_store *state_store;
     uint64_t state_version, saved_version;
@@ -118,14 +152,26 @@ struct control {
     struct control_metrics metrics;
 };
 
+/* publish.c -------------------------------------------------------------------------------------
+ */
+
+/* Builds and publishes a snapshot of the members and shards as they are, tells the workers, has the
+ * state saved. Nothing before the workers run. */
+void control_publish(struct control *control);
+/* The same, for the workers to begin with. */
+void control_publish_first(struct control *control);
+/* Has the state saved. */
+void control_save(struct control *control);
+
 /* control.c -------------------------------------------------------------------------------------
  */
 
-/* Builds and publishes a snapshot of the members as they are, tells the workers, has the state
- * saved. */
-void control_publish(struct control *control);
-/* Has the state saved. */
-void control_save(struct control *control);
+/* A letter of that type to each. */
+void control_tell_workers(struct control *control, enum letter_type type);
+/* A letter for the writer, which lives on the first worker. */
+void control_tell_writer(struct control *control, struct lb_letter *letter);
+/* The server's data directory, to be freed; NULL: it has none. */
+char *control_data_dir(const struct control *control, uint64_t data_id);
 /* Workers run, the parent is told: the end of the boot. 0 or a negative errno. */
 int control_go_live(struct control *control, struct err *err);
 /* Ends the LB: in order (kill false), or at once. code: what lb_run returns. */
@@ -143,21 +189,32 @@ size_t member_count_live(const struct control *control);
 size_t member_count(const struct control *control, enum member_state state);
 /* A free name `Server` + six digits. */
 void member_invent_name(struct control *control, char *name);
+/* What a member is to be started as. */
+struct member_plan {
+    const char *name;
+    bool has_id;
+    uint64_t id;      /* with has_id; else chosen by the name */
+    uint64_t data_id; /* 0: a new directory, where the store needs one */
+    struct operation *operation;
+};
+
 /* Asks the spawner for a server. 0, or a negative errno with the reason: then there is no member.
  */
-int member_start(struct control *control, const char *name, struct operation *operation,
-                 struct err *err);
+int member_start(struct control *control, const struct member_plan *plan,
+                 struct member **ret_member, struct err *err);
 /* Takes over a server that an earlier life of the LB started. As member_start. */
 int member_adopt(struct control *control, const struct state_server *server,
-                 struct operation *operation, struct err *err);
+                 struct operation *operation, struct member **ret_member, struct err *err);
 /* Its first heartbeat was answered. */
 void member_ready(struct member *member);
 void member_set_serving(struct member *member);
 /* It is dead, or as good as: out of the placement, killed, replaced. */
 void member_lost(struct member *member, const char *cause);
-/* Takes it out in order: nothing new goes to it, and it is stopped when nothing is under way. The
- * caller publishes. */
-void member_drain(struct member *member);
+/* Takes it out in order: nobody reads from it, then nothing new goes to it, and it is stopped when
+ * nothing is under way. Its data directory goes with it. The caller publishes. */
+void member_leave(struct member *member);
+/* Those that nobody reads from any more go on to DRAINING. */
+void member_part_all(struct control *control, uint64_t reached_version);
 void member_drained(struct member *member);
 /* Lets go of one that never served, or of any at the end. */
 void member_stop(struct member *member, uint64_t grace_ns);
@@ -170,6 +227,16 @@ void member_free_all(struct control *control);
 void member_heal(struct control *control);
 extern const struct spawner_handler member_spawner_handler;
 
+/* filling.c -------------------------------------------------------------------------------------
+ */
+
+/* Its first heartbeat was answered: tells it its shards, and has them filled. */
+void filling_begin(struct member *member);
+/* If it has all its rows and belongs to no operation, it serves. */
+void filling_check(struct member *member);
+/* A replica of the member has all its rows, and that is published: goes on. */
+void filling_replica_ready(struct control *control, uint64_t uid);
+
 /* health.c --------------------------------------------------------------------------------------
  */
 
@@ -181,16 +248,35 @@ void health_probe(struct member *member);
 /* operations.c ----------------------------------------------------------------------------------
  */
 
-/* Queues /add or /rm, or answers the refusal at once. */
+/* Queues /init, /add or /rm, or answers the refusal at once. */
 void operation_submit(struct control *control, struct admin_call *call);
 /* Starts the cluster that the options or the state file ask for. 0 or a negative errno. */
 int operation_boot(struct control *control, const struct state *state, bool found, struct err *err);
 void operation_member_ready(struct operation *operation, struct member *member);
-void operation_member_lost(struct operation *operation, struct member *member, const char *cause);
+/* was_configured: it was counted as ready before. */
+void operation_member_lost(struct operation *operation, struct member *member, bool was_configured,
+                           const char *cause);
+/* A copy has ended, or a replica is ready: goes on if it waited for that. */
+void operation_filled(struct control *control);
 /* A snapshot was taken by every worker, or a state was saved: answers what waited for it. */
 void operation_check(struct control *control);
+/* For configure.c: whether the placement takes so many servers more (alone: and no others). Tried
+ * out before any is started. Dead ones whose replacement is put off count too: it comes. */
+int operation_check_room(struct control *control, size_t n_new, bool alone, struct err *err);
+/* For configure.c: starts one of the operation's servers. */
+int operation_start(struct control *control, struct operation *operation, const char *name,
+                    struct member **ret_member, struct err *err);
+/* For configure.c: lets go of what the operation has started and made. */
+void operation_abandon(struct control *control, struct operation *operation);
 /* Answers every call with a refusal. */
 void operation_refuse_all(struct control *control, const char *reason);
+
+/* configure.c -----------------------------------------------------------------------------------
+ */
+
+/* /init and Part 2's /add. 0: under way; else it is answered. */
+int configure_begin_init(struct control *control, struct operation *operation);
+int configure_begin_add(struct control *control, struct operation *operation, const cJSON *body);
 
 /* answers.c -------------------------------------------------------------------------------------
  */
@@ -203,6 +289,13 @@ void answer_refuse(struct control *control, struct admin_call *call, unsigned st
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* CONTRACT.md, Part 1: {"message":{"N":…,"replicas":[…]},"status":"successful"}. */
 void answer_rep(struct control *control, struct admin_call *call);
+/* CONTRACT.md, Part 2. */
+void answer_status(struct control *control, struct admin_call *call);
+void answer_init(struct control *control, struct admin_call *call);
+/* note: "Add Server:4 and Server:5" */
+void answer_add(struct control *control, struct admin_call *call, const char *note);
+/* note: a JSON array of names */
+void answer_rm(struct control *control, struct admin_call *call, const char *note);
 void answer_cluster(struct control *control, struct admin_call *call);
 /* POST /cluster/kill {"server":NAME}: kills it outright, as a failure would, for trying out
  * healing. */

@@ -26,11 +26,8 @@ void database_done(struct database *database)
     for (size_t i = 0; i < database->n_shards; i++)
         free_shard(database->shards[i]);
     free(database->shards);
-    while (database->vacancies) {
-        struct vacancy *vacancy = database->vacancies;
-        database->vacancies = vacancy->next;
-        free(vacancy);
-    }
+    while (database->vacancies)
+        database_drop_vacancy(database);
     *database = (struct database){0};
 }
 
@@ -209,6 +206,13 @@ struct vacancy *database_add_vacancy(struct database *database, size_t max_shard
         link = &(*link)->next;
     *link = vacancy;
     return vacancy;
+}
+
+void database_drop_vacancy(struct database *database)
+{
+    struct vacancy *vacancy = database->vacancies;
+    database->vacancies = vacancy->next;
+    free(vacancy);
 }
 
 /* Whether the dead replica had every acknowledged row, and no other has. */

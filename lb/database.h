@@ -113,6 +113,8 @@ struct vacancy *database_vacate(struct database *database, uint64_t uid, uint64_
 /* Room for so many shards, n_shards 0 for now; put at the end of the vacancies. */
 struct vacancy *database_add_vacancy(struct database *database, size_t max_shards,
                                      uint64_t data_id);
+/* Forgets the oldest one. */
+void database_drop_vacancy(struct database *database);
 /* The member takes the vacancy over: its replicas are FILLING. Frees the vacancy. */
 void database_occupy(struct database *database, struct vacancy *vacancy, uint64_t uid);
 

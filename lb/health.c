@@ -18,10 +18,16 @@ static bool is_our_own_want(int code)
            code == -ENOMEM;
 }
 
+static bool is_watched(const struct member *member)
+{
+    return member->state == MEMBER_CHECKING || member->state == MEMBER_FILLING ||
+           member->state == MEMBER_SERVING || member->state == MEMBER_PARTING;
+}
+
 static void probe_failed(struct member *member, int code)
 {
     char cause[TIMELINE_DETAIL_BYTES];
-    if (member->state != MEMBER_CHECKING && member->state != MEMBER_SERVING)
+    if (!is_watched(member))
         return;
     if (is_our_own_want(code))
         return; /* asked again in the next round */
@@ -44,7 +50,7 @@ static void on_answer(struct httpc_request *call, const struct http_message *ans
 {
     struct member *member = member_of(call);
     member->probing = false;
-    if (member->state != MEMBER_CHECKING && member->state != MEMBER_SERVING)
+    if (!is_watched(member))
         return;
     if (answer->status != 200 ||
         !http_view_equal(http_find_header(answer, "X-Quoit-Server"), member->name)) {
@@ -118,7 +124,7 @@ void health_round(struct control *control)
         next = member->next; /* nothing is freed within a round, but a replacement may be added */
         if (member->state == MEMBER_DRAINING && now_ns > member->drain_deadline_ns)
             member_drained(member);
-        else if (member->state == MEMBER_CHECKING || member->state == MEMBER_SERVING)
+        else if (is_watched(member))
             check_member(member, on_time);
     }
 }

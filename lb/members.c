@@ -22,7 +22,7 @@
 static bool is_live(const struct member *member)
 {
     return member->state == MEMBER_STARTING || member->state == MEMBER_CHECKING ||
-           member->state == MEMBER_SERVING;
+           member->state == MEMBER_FILLING || member->state == MEMBER_SERVING;
 }
 
 struct member *member_find(struct control *control, uint64_t uid)
@@ -36,7 +36,7 @@ struct member *member_find(struct control *control, uint64_t uid)
 struct member *member_find_name(struct control *control, const char *name)
 {
     for (struct member *member = control->members; member; member = member->next)
-        if (is_live(member) && strcmp(member->name, name) == 0)
+        if (is_live(member) && !member->retiring && strcmp(member->name, name) == 0)
             return member;
     return NULL;
 }
@@ -60,7 +60,7 @@ size_t member_count(const struct control *control, enum member_state state)
 static bool id_taken(struct control *control, uint64_t id)
 {
     for (struct member *member = control->members; member; member = member->next)
-        if (is_live(member) && member->id == id)
+        if (is_live(member) && !member->retiring && member->id == id)
             return true;
     return false;
 }
@@ -112,6 +112,7 @@ static void unlink_and_free(struct control *control, struct member **link)
     if (!member->next)
         control->last_member = link;
     httpc_free(member->probe);
+    httpc_free(member->desk);
     free(member->counters);
     free(member);
 }
@@ -139,13 +140,30 @@ static void take_server(struct member *member, const struct addr *addr, long pid
     health_probe(member);
 }
 
-int member_start(struct control *control, const char *name, struct operation *operation,
-                 struct err *err)
+/* The words that a server with this data directory is started with: the store's, and where. */
+static int ask_spawner(struct control *control, const struct member *member, struct err *err)
 {
-    struct member *member =
-        member_new(control, control->next_uid++, choose_id(control, name), name, operation);
-    struct spawner_request request = {.uid = member->uid, .name = member->name, .id = member->id};
+    const struct lb_config *config = control->config;
+    char *dir = control_data_dir(control, member->data_id);
+    const char *args[] = {config->store ? "--store" : NULL, config->store, dir ? "--data" : NULL,
+                          dir, NULL};
+    struct spawner_request request = {
+        .uid = member->uid, .name = member->name, .id = member->id, .args = args};
     int rc = control->spawner->ops->start(control->spawner, &request, err);
+    free(dir);
+    return rc;
+}
+
+int member_start(struct control *control, const struct member_plan *plan,
+                 struct member **ret_member, struct err *err)
+{
+    uint64_t id =
+        plan->has_id && !id_taken(control, plan->id) ? plan->id : choose_id(control, plan->name);
+    struct member *member =
+        member_new(control, control->next_uid++, id, plan->name, plan->operation);
+    if (control->config->store_durable)
+        member->data_id = plan->data_id ? plan->data_id : member->uid;
+    int rc = ask_spawner(control, member, err);
     if (rc != 0) {
         note(member, TIMELINE_FAILED, err ? err->message : NULL);
         metric_bump(&control->metrics.failed_starts);
@@ -154,11 +172,13 @@ int member_start(struct control *control, const char *name, struct operation *op
     }
     metric_bump(&control->metrics.starts);
     note(member, TIMELINE_SPAWNED, NULL);
+    if (ret_member)
+        *ret_member = member;
     return 0;
 }
 
 int member_adopt(struct control *control, const struct state_server *server,
-                 struct operation *operation, struct err *err)
+                 struct operation *operation, struct member **ret_member, struct err *err)
 {
     struct spawner_server found = {.uid = server->uid,
                                    .name = server->name,
@@ -169,8 +189,10 @@ int member_adopt(struct control *control, const struct state_server *server,
     if (rc != 0)
         return rc;
     struct member *member = member_new(control, server->uid, server->id, server->name, operation);
-    member->adopted = true;
+    member->adopted = member->returning = true;
+    member->data_id = server->data_id;
     note(member, TIMELINE_LISTENS, "adopted");
+    *ret_member = member;
     take_server(member, &server->addr, server->pid, server->reference);
     return 0;
 }
@@ -221,13 +243,7 @@ void member_ready(struct member *member)
     member->ready = true;
     control->heal_backoff_s = 0;
     control->heal_not_before_ns = 0;
-    if (member->operation) {
-        operation_member_ready(member->operation, member);
-        return;
-    }
-    member_set_serving(member);
-    control_publish(control);
-    member_heal(control);
+    filling_begin(member);
 }
 
 void member_set_serving(struct member *member)
@@ -243,24 +259,29 @@ void member_set_serving(struct member *member)
 /* ---- death ------------------------------------------------------------------------------------
  */
 
+/* Callbacks of its connections come within; by then it is LEAVING, and they do nothing. */
+static void let_go(struct member *member)
+{
+    struct httpc *probe = member->probe, *desk = member->desk;
+    member->state = MEMBER_LEAVING;
+    member->operation = NULL;
+    member->probe = member->desk = NULL;
+    httpc_free(probe);
+    httpc_free(desk);
+}
+
 void member_stop(struct member *member, uint64_t grace_ns)
 {
     struct control *control = member->control;
-    member->state = MEMBER_LEAVING;
-    member->operation = NULL;
-    httpc_free(member->probe);
-    member->probe = NULL;
+    let_go(member);
     if (!member->exited)
         control->spawner->ops->stop(control->spawner, member->uid, grace_ns);
 }
 
 void member_spare(struct member *member)
 {
-    member->state = MEMBER_LEAVING;
-    member->operation = NULL;
+    let_go(member);
     member->exited = true; /* as far as this life of the LB is concerned */
-    httpc_free(member->probe);
-    member->probe = NULL;
 }
 
 /* A replacement that failed is not tried again at once, but after 0.1 s, 0.2 s … 5 s. */
@@ -273,39 +294,122 @@ static void put_off_healing(struct control *control)
     control->heal_not_before_ns = clock_now_ns() + (uint64_t)(control->heal_backoff_s * 1e9);
 }
 
+/* What the dead one held is a replacement's to take over, unless it was leaving anyway, or its
+ * operation fails with it. */
+static void vacate(struct member *member, enum member_state state)
+{
+    struct control *control = member->control;
+    struct database *database = &control->database;
+    const struct operation *operation = member->operation;
+    bool leaves = state == MEMBER_PARTING || state == MEMBER_DRAINING;
+    bool fails = operation && operation->type != OPERATION_BOOT;
+    size_t n_lost = 0;
+    if (control->stopping)
+        return;
+    if (leaves || fails || member->retiring) {
+        database_drop_replicas(database, member->uid);
+        member->removed = true;
+        return;
+    }
+    struct vacancy *vacancy = database_vacate(database, member->uid, member->data_id, &n_lost);
+    for (size_t i = 0; i < n_lost; i++)
+        metric_bump(&control->metrics.lost_shards);
+    if (n_lost > 0)
+        log_error("lb", "%s held the last copy of %zu shards: their rows are lost", member->name,
+                  n_lost);
+    /* A directory that its server could not even start on is given up where others have the rows.
+     */
+    bool needed = false;
+    for (size_t i = 0; vacancy && i < vacancy->n_shards; i++)
+        needed |= vacancy->shards[i].whole;
+    if (vacancy && vacancy->data_id != 0 && !needed && !member->ready) {
+        vacancy->data_id = 0;
+        member->removed = true;
+    }
+}
+
 void member_lost(struct member *member, const char *cause)
 {
     struct control *control = member->control;
     struct operation *operation = member->operation;
-    bool was_routed = member->state == MEMBER_SERVING || member->state == MEMBER_DRAINING;
+    enum member_state state = member->state;
+    bool was_routed = state == MEMBER_FILLING || state == MEMBER_SERVING ||
+                      state == MEMBER_PARTING || state == MEMBER_DRAINING;
+    bool was_configured = state != MEMBER_STARTING && state != MEMBER_CHECKING;
     note(member, TIMELINE_DETECTED, cause);
     metric_bump(&control->metrics.deaths);
     if (control->stopping)
         log_debug("lb", "%s ended: %s", member->name, cause);
     else
         log_warn("lb", "%s is lost: %s", member->name, cause);
+    vacate(member, state);
     member_stop(member, 0); /* fenced: it must not come back to life behind our back */
     if (was_routed && !control->stopping)
         control_publish(control);
     if (operation)
-        operation_member_lost(operation, member, cause);
+        operation_member_lost(operation, member, was_configured, cause);
     else if (!member->ready)
         put_off_healing(control);
+    copy_member_gone(control, member->uid);
     member_heal(control);
+    copy_schedule(control);
+    operation_filled(control);
 }
 
-void member_drain(struct member *member)
+static void drain(struct member *member)
 {
-    if (member->state != MEMBER_SERVING) {
-        member_stop(member, 0);
-        return;
-    }
     member->state = MEMBER_DRAINING;
     member->n_drained = 0;
     uint64_t drain_ns = member->control->config->drain_ns;
     member->drain_deadline_ns = clock_now_ns() + (drain_ns ? drain_ns : DRAIN_NS);
     note(member, TIMELINE_DRAINING, NULL);
-    log_info("lb", "%s is being removed", member->name);
+}
+
+void member_leave(struct member *member)
+{
+    struct control *control = member->control;
+    bool is_routed = member->state == MEMBER_SERVING || member->state == MEMBER_FILLING;
+    member->removed = true;
+    member->operation = NULL;
+    database_leave(&control->database, member->uid);
+    bool is_read = database_n_replicas_of(&control->database, member->uid) > 0;
+    if (is_read)
+        member->state = MEMBER_PARTING;
+    else if (is_routed)
+        drain(member);
+    else
+        member_stop(member, 0);
+    if (is_routed)
+        log_info("lb", "%s is being removed", member->name);
+    copy_member_gone(control, member->uid);
+}
+
+/* Whether all it holds is somewhere else. A server that died since its removal was begun can have
+ * made its copies the last ones: then they wait here for the next one's copy. */
+static bool is_dispensable(const struct member *member)
+{
+    const struct database *database = &member->control->database;
+    for (size_t i = 0; i < database->n_shards; i++)
+        if (database_find_replica(database->shards[i], member->uid) &&
+            database_count(database->shards[i], REPLICA_READY) == 0)
+            return false;
+    return true;
+}
+
+void member_part_all(struct control *control, uint64_t reached_version)
+{
+    bool any = false;
+    for (struct member *member = control->members; member; member = member->next) {
+        if (member->state != MEMBER_PARTING || member->parted_version == 0 ||
+            member->parted_version > reached_version || !is_dispensable(member))
+            continue;
+        database_drop_replicas(&control->database, member->uid);
+        drain(member);
+        copy_member_gone(control, member->uid);
+        any = true;
+    }
+    if (any)
+        control_publish(control);
 }
 
 void member_drained(struct member *member)
@@ -327,9 +431,11 @@ void member_reap_all(struct control *control, uint64_t reached_version)
             member->out_told = true;
             note(member, TIMELINE_OUT, NULL);
         }
-        if (member->state == MEMBER_LEAVING && member->exited && unknown)
+        if (member->state == MEMBER_LEAVING && member->exited && unknown) {
+            if (member->removed && member->data_id != 0)
+                state_remove_data(control->state_store, member->data_id);
             unlink_and_free(control, link);
-        else
+        } else
             link = &member->next;
     }
     if (control->stopping && !control->members && no_workers)
@@ -345,6 +451,25 @@ void member_free_all(struct control *control)
 /* ---- healing ----------------------------------------------------------------------------------
  */
 
+/* The place of the one that died first. */
+static int start_replacement(struct control *control, struct err *err)
+{
+    struct vacancy *vacancy = control->database.vacancies;
+    struct member *member;
+    char name[NAME_MAX_BYTES + 1];
+    struct member_plan plan = {.name = name, .data_id = vacancy ? vacancy->data_id : 0};
+    member_invent_name(control, name);
+    if (vacancy && vacancy->name[0] && !member_find_name(control, vacancy->name)) {
+        snprintf(name, sizeof(name), "%s", vacancy->name);
+        plan.has_id = true;
+        plan.id = vacancy->id;
+    }
+    int rc = member_start(control, &plan, &member, err);
+    if (rc == 0 && vacancy)
+        database_occupy(&control->database, vacancy, member->uid);
+    return rc;
+}
+
 void member_heal(struct control *control)
 {
     if (!control->live || control->stopping)
@@ -358,10 +483,8 @@ void member_heal(struct control *control)
             ev_timer_start(control->loop, &control->heal_timer);
             return;
         }
-        char name[NAME_MAX_BYTES + 1];
         struct err err = {0};
-        member_invent_name(control, name);
-        if (member_start(control, name, NULL, &err) != 0) {
+        if (start_replacement(control, &err) != 0) {
             log_error("lb", "cannot start a replacement: %s", err.message);
             put_off_healing(control);
         }

@@ -1,10 +1,15 @@
-/* Changes of the cluster: the start, /add and /rm of CONTRACT.md's Part 1.
+/* Changes of the cluster: the start, /add and /rm of CONTRACT.md's Part 1, /rm of its Part 2, and
+ * how they and configure.c's go on once they are begun.
  *
  * Each is checked whole before anything is begun, and is all or nothing: when one server of an /add
  * cannot be started, the others are let go of and the answer is a refusal. An answer goes out when
- * every worker routes by the new snapshot and the state is saved. */
+ * every worker routes by the new snapshot and the state is saved.
+ *
+ *   /init /add   start ─▶ every server configured ─▶ shards copied ─▶ all serve ─▶ published, saved
+ *   /rm          nobody reads from them ─▶ drained ─▶ published, saved */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,13 +19,26 @@
 #include "lb/control.h"
 
 #define MAX_QUEUED 64
+/* Random orders that /rm tries before it says that a last copy would go. */
+#define MAX_CHOICES 64
 
 /* What the body of /add or /rm asks for. */
 struct change {
     size_t n;
     size_t n_names;
     const char **names; /* borrowed from the tree */
-    cJSON *tree;
+};
+
+/* How the two parts of CONTRACT.md call a list of servers. */
+struct dialect {
+    const char *list;                   /* its key */
+    const char *add_long, *remove_long; /* the refusals of one longer than n */
+};
+
+static const struct dialect dialects[] = {
+    {"hostnames", "Length of hostname list is more than newly added instances",
+     "Length of hostname list is more than removable instances"},
+    {"servers", NULL, "Length of server list is more than removable instances"},
 };
 
 static void run_first(struct control *control);
@@ -34,34 +52,46 @@ static int refuse(struct control *control, struct admin_call *call, const char *
     return -EINVAL;
 }
 
-static int check_keys(const cJSON *tree, struct err *err)
+static int check_keys(const cJSON *body, const char *list, struct err *err)
 {
     const cJSON *item;
-    cJSON_ArrayForEach (item, tree) {
-        if (strcmp(item->string, "n") != 0 && strcmp(item->string, "hostnames") != 0)
-            return err_set(err, -EINVAL,
-                           "'%s' is not known here: a body has \"n\" and \"hostnames\"",
-                           item->string);
+    cJSON_ArrayForEach (item, body) {
+        if (strcmp(item->string, "n") != 0 && strcmp(item->string, list) != 0)
+            return err_set(err, -EINVAL, "'%s' is not known here: a body has \"n\" and \"%s\"",
+                           item->string, list);
     }
     return 0;
 }
 
-/* CONTRACT.md, Part 1: {"n":4,"hostnames":["S5","S4"]}. too_long: the refusal of a list longer than
- * n. */
-static int read_change(const struct buf *body, const char *too_long, struct change *change,
-                       struct err *err)
+static int read_names(const cJSON *names, const char *list, struct change *change, struct err *err)
 {
-    struct err why = {0};
-    change->tree = json_parse(buf_head(body), buf_len(body), &why);
-    if (!change->tree)
-        return err_set(err, -EINVAL, "the body is bad %s", why.message);
-    if (!cJSON_IsObject(change->tree))
-        return err_set(err, -EINVAL, "the body is not a JSON object");
-    int rc = check_keys(change->tree, err);
+    change->names = mem_zalloc((size_t)cJSON_GetArraySize(names) + 1, sizeof(*change->names));
+    const cJSON *name;
+    cJSON_ArrayForEach (name, names) {
+        if (!cJSON_IsString(name))
+            return err_set(err, -EINVAL, "\"%s\" holds something that is no string", list);
+        if (!name_valid(name->valuestring))
+            return err_set(err, -EINVAL, "\"%s\" holds '%.*s%s', which is no server name", list,
+                           NAME_MAX_BYTES, name->valuestring,
+                           strlen(name->valuestring) > NAME_MAX_BYTES ? "..." : "");
+        for (size_t i = 0; i < change->n_names; i++)
+            if (strcmp(change->names[i], name->valuestring) == 0)
+                return err_set(err, -EINVAL, "\"%s\" holds '%s' twice", list, name->valuestring);
+        change->names[change->n_names++] = name->valuestring;
+    }
+    return 0;
+}
+
+/* {"n":4,"hostnames":["S5","S4"]} of Part 1, {"n":2,"servers":["Server4"]} of Part 2's /rm.
+ * too_long: the refusal of a list longer than n. */
+static int read_change(const cJSON *body, const char *list, const char *too_long,
+                       struct change *change, struct err *err)
+{
+    int rc = check_keys(body, list, err);
     if (rc != 0)
         return rc;
     int64_t n;
-    rc = json_get_int64(change->tree, "n", &n);
+    rc = json_get_int64(body, "n", &n);
     if (rc != 0)
         return err_set(err, -EINVAL,
                        rc == -ENOENT ? "\"n\" is missing" : "\"n\" is not a whole number");
@@ -69,51 +99,34 @@ static int read_change(const struct buf *body, const char *too_long, struct chan
         return err_set(err, -EINVAL, "\"n\" is %lld: it must be from 1 to %d", (long long)n,
                        LB_MAX_SERVERS);
     change->n = (size_t)n;
-    const cJSON *names = json_get(change->tree, "hostnames");
+    const cJSON *names = json_get(body, list);
     if (!names)
         return 0;
     if (!cJSON_IsArray(names))
-        return err_set(err, -EINVAL, "\"hostnames\" is not an array");
-    size_t n_names = (size_t)cJSON_GetArraySize(names);
-    if (n_names > change->n)
+        return err_set(err, -EINVAL, "\"%s\" is not an array", list);
+    if ((size_t)cJSON_GetArraySize(names) > change->n)
         return err_set(err, -EINVAL, "%s", too_long);
-    change->names = mem_zalloc(n_names + 1, sizeof(*change->names));
-    const cJSON *name;
-    cJSON_ArrayForEach (name, names) {
-        if (!cJSON_IsString(name))
-            return err_set(err, -EINVAL, "\"hostnames\" holds something that is no string");
-        if (!name_valid(name->valuestring))
-            return err_set(err, -EINVAL, "\"hostnames\" holds '%.*s%s', which is no server name",
-                           NAME_MAX_BYTES, name->valuestring,
-                           strlen(name->valuestring) > NAME_MAX_BYTES ? "..." : "");
-        for (size_t i = 0; i < change->n_names; i++)
-            if (strcmp(change->names[i], name->valuestring) == 0)
-                return err_set(err, -EINVAL, "\"hostnames\" holds '%s' twice", name->valuestring);
-        change->names[change->n_names++] = name->valuestring;
-    }
-    return 0;
+    return read_names(names, list, change, err);
 }
 
 static void change_done(struct change *change)
 {
     free(change->names);
-    cJSON_Delete(change->tree);
 }
 
-/* Whether the placement takes so many servers more: tried out before any is started. Dead ones
- * whose replacement is put off count too: it comes. */
-static int check_room(struct control *control, size_t n_new, struct err *err)
+int operation_check_room(struct control *control, size_t n_new, bool alone, struct err *err)
 {
     const struct lb_config *config = control->config;
     size_t n_live = member_count_live(control);
-    if (control->n_target > n_live)
+    if (control->n_target > n_live && !alone)
         n_new += control->n_target - n_live;
     size_t n = 0, most = n_new;
     for (struct member *member = control->members; member; member = member->next)
         most++;
     struct snapshot_server *servers = mem_zalloc(most + 1, sizeof(*servers));
     for (struct member *member = control->members; member; member = member->next)
-        if (member->state != MEMBER_DRAINING && member->state != MEMBER_LEAVING)
+        if (!alone && member->state != MEMBER_PARTING && member->state != MEMBER_DRAINING &&
+            member->state != MEMBER_LEAVING)
             servers[n++] = (struct snapshot_server){.id = member->id, .name = member->name};
     for (size_t i = 0; i < n_new; i++) /* ids that no server can have */
         servers[n++] = (struct snapshot_server){.id = UINT64_MAX - i, .name = "new"};
@@ -140,6 +153,7 @@ static struct operation *queue(struct control *control, enum operation_type type
     struct operation *operation = mem_zalloc(1, sizeof(*operation));
     operation->type = type;
     operation->call = call;
+    buf_init(&operation->note, 0);
     struct operation **link = &control->operations;
     while (*link)
         link = &(*link)->next;
@@ -152,6 +166,7 @@ static void finish_first(struct control *control)
 {
     struct operation *operation = control->operations;
     control->operations = operation->next;
+    buf_done(&operation->note);
     free(operation);
 }
 
@@ -165,7 +180,11 @@ void operation_submit(struct control *control, struct admin_call *call)
     else if (n >= MAX_QUEUED)
         answer_refuse(control, call, 503, "%zu changes of the cluster are waiting already", n);
     else {
-        queue(control, call->endpoint == ADMIN_ADD ? OPERATION_ADD : OPERATION_RM, call);
+        queue(control,
+              call->endpoint == ADMIN_INIT  ? OPERATION_INIT
+              : call->endpoint == ADMIN_ADD ? OPERATION_ADD
+                                            : OPERATION_RM,
+              call);
         if (n == 0)
             run_first(control);
     }
@@ -175,6 +194,8 @@ void operation_refuse_all(struct control *control, const char *reason)
 {
     for (struct member *member = control->members; member; member = member->next)
         member->operation = NULL;
+    for (struct operation *operation = control->operations; operation; operation = operation->next)
+        database_forget_shards(&control->database, operation);
     while (control->operations) {
         if (control->operations->call)
             answer_refuse(control, control->operations->call, 503, "%s", reason);
@@ -193,14 +214,30 @@ static void publish_change(struct control *control, struct operation *operation)
     operation->state_version = control->state_version;
 }
 
+static void answer(struct control *control, struct operation *operation)
+{
+    if (operation->type == OPERATION_INIT)
+        answer_init(control, operation->call);
+    else if (!operation->part2)
+        answer_rep(control, operation->call);
+    else if (operation->type == OPERATION_ADD)
+        answer_add(control, operation->call, buf_str(&operation->note));
+    else
+        answer_rm(control, operation->call, buf_str(&operation->note));
+}
+
 void operation_check(struct control *control)
 {
     struct operation *operation = control->operations;
+    if (operation && operation->parting && member_count(control, MEMBER_PARTING) == 0) {
+        operation->parting = false;
+        publish_change(control, operation);
+    }
     if (!operation || !operation->publishing ||
         publisher_reclaim(control->publisher) < operation->snapshot_version ||
         (control->state_store && control->saved_version < operation->state_version))
         return;
-    answer_rep(control, operation->call);
+    answer(control, operation);
     finish_first(control);
     run_first(control);
 }
@@ -208,12 +245,27 @@ void operation_check(struct control *control)
 /* ---- /add and the start -----------------------------------------------------------------------
  */
 
-/* Lets go of what the operation has started. */
-static void abandon(struct control *control, struct operation *operation)
+void operation_abandon(struct control *control, struct operation *operation)
 {
-    for (struct member *member = control->members; member; member = member->next)
+    for (struct member *member = control->members; member; member = member->next) {
+        member->retiring = false;
         if (member->operation == operation)
-            member_stop(member, 0);
+            member_leave(member);
+    }
+    database_forget_shards(&control->database, operation);
+    control_publish(control); /* some may have been read from already */
+}
+
+int operation_start(struct control *control, struct operation *operation, const char *name,
+                    struct member **ret_member, struct err *err)
+{
+    struct member_plan plan = {.name = name, .operation = operation};
+    int rc = member_start(control, &plan, ret_member, err);
+    if (rc != 0) {
+        operation_abandon(control, operation);
+        return err_prefix(err, "%s could not be started", name);
+    }
+    return 0;
 }
 
 static int start_servers(struct control *control, struct operation *operation, size_t n,
@@ -226,28 +278,25 @@ static int start_servers(struct control *control, struct operation *operation, s
             memcpy(name, names[i], strlen(names[i]) + 1);
         else
             member_invent_name(control, name);
-        int rc = member_start(control, name, operation, err);
-        if (rc != 0) {
-            abandon(control, operation);
-            return err_prefix(err, "%s could not be started", name);
-        }
+        int rc = operation_start(control, operation, name, NULL, err);
+        if (rc != 0)
+            return rc;
     }
     return 0;
 }
 
 /* 0: under way. Else it is answered. */
-static int begin_add(struct control *control, struct operation *operation)
+static int begin_add(struct control *control, struct operation *operation, const cJSON *body)
 {
     struct admin_call *call = operation->call;
     struct change change = {0};
     struct err err = {0};
-    int rc = read_change(&call->body, "Length of hostname list is more than newly added instances",
-                         &change, &err);
+    int rc = read_change(body, dialects[0].list, dialects[0].add_long, &change, &err);
     for (size_t i = 0; rc == 0 && i < change.n_names; i++)
         if (member_find_name(control, change.names[i]))
             rc = err_set(&err, -EEXIST, "a server named '%s' is there already", change.names[i]);
     if (rc == 0)
-        rc = check_room(control, change.n, &err);
+        rc = operation_check_room(control, change.n, false, &err);
     if (rc != 0) {
         refuse(control, call, err.message);
     } else {
@@ -269,9 +318,12 @@ static void set_all_serving(struct control *control, const struct operation *ope
 static void finish_boot(struct control *control, struct operation *operation)
 {
     struct err err = {0};
-    set_all_serving(control, operation);
+    for (struct member *member = control->members; member; member = member->next)
+        if (member->operation == operation) {
+            member->operation = NULL;
+            filling_check(member); /* one that waits for rows which are not there serves later */
+        }
     finish_first(control);
-    control_publish(control);
     int rc = control_go_live(control, &err);
     if (rc == 0)
         return;
@@ -280,32 +332,90 @@ static void finish_boot(struct control *control, struct operation *operation)
     control_stop(control, true, rc);
 }
 
-void operation_member_ready(struct operation *operation, struct member *member)
+/* The servers of before hold no shard; they go when the new ones serve. */
+static void retire_others(struct control *control, const struct operation *operation)
 {
-    struct control *control = member->control;
-    if (++operation->n_ready < operation->n_members)
-        return;
-    if (operation->type == OPERATION_BOOT) {
-        finish_boot(control, operation);
-        return;
+    for (struct member *member = control->members; member; member = member->next) {
+        member->retiring = false;
+        if (member->operation != operation && member->state != MEMBER_DRAINING &&
+            member->state != MEMBER_LEAVING)
+            member_leave(member);
     }
-    set_all_serving(control, operation);
+    while (control->database.vacancies) {
+        uint64_t data_id = control->database.vacancies->data_id;
+        if (data_id != 0)
+            state_remove_data(control->state_store, data_id);
+        database_drop_vacancy(&control->database);
+    }
+}
+
+/* All its servers have all their rows: the shards it makes are seen from now on. */
+static void commit(struct control *control, struct operation *operation)
+{
+    struct database *database = &control->database;
+    if (operation->type == OPERATION_INIT) {
+        database->schema = operation->schema;
+        database->configured = true;
+        control->n_target = 0;
+        retire_others(control, operation);
+    }
+    for (size_t i = 0; i < database->n_shards; i++) {
+        struct table_shard *shard = database->shards[i];
+        if (shard->operation != operation)
+            continue;
+        shard->operation = NULL;
+        for (struct replica *replica = shard->replicas; replica; replica = replica->next)
+            replica->state = REPLICA_READY;
+    }
     control->n_target += operation->n_members;
+    operation->filling = false;
+    set_all_serving(control, operation);
     publish_change(control, operation);
 }
 
-void operation_member_lost(struct operation *operation, struct member *member, const char *cause)
+void operation_filled(struct control *control)
 {
-    struct control *control = member->control;
-    if (operation->type == OPERATION_BOOT && member->adopted) {
-        /* One server of an earlier life is gone: the others serve, and it is replaced. */
-        operation->n_members--;
-        operation->n_ready -= member->ready;
-        if (operation->n_ready == operation->n_members)
+    struct operation *operation = control->operations;
+    if (!operation || !operation->filling || control->stopping)
+        return;
+    if (operation->type == OPERATION_BOOT) {
+        if (control->copies.n == 0)
             finish_boot(control, operation);
         return;
     }
-    abandon(control, operation);
+    for (struct member *member = control->members; member; member = member->next)
+        if (member->operation == operation && !database_is_filled(&control->database, member->uid))
+            return;
+    commit(control, operation);
+}
+
+/* Every server of it is there and knows its shards. */
+static void fill(struct control *control, struct operation *operation)
+{
+    operation->filling = true;
+    copy_schedule(control);
+    operation_filled(control);
+}
+
+void operation_member_ready(struct operation *operation, struct member *member)
+{
+    if (++operation->n_ready == operation->n_members)
+        fill(member->control, operation);
+}
+
+void operation_member_lost(struct operation *operation, struct member *member, bool was_configured,
+                           const char *cause)
+{
+    struct control *control = member->control;
+    if (operation->type == OPERATION_BOOT && member->returning) {
+        /* One server of an earlier life is gone: the others serve, and it is replaced. */
+        operation->n_members--;
+        operation->n_ready -= was_configured;
+        if (operation->n_ready == operation->n_members && !operation->filling)
+            fill(control, operation);
+        return;
+    }
+    operation_abandon(control, operation);
     if (operation->type == OPERATION_BOOT) {
         err_set(control->err, -ECHILD, "%s could not be started: %s", member->name, cause);
         finish_first(control);
@@ -321,7 +431,7 @@ void operation_member_lost(struct operation *operation, struct member *member, c
 static int boot_anew(struct control *control, struct operation *operation, struct err *err)
 {
     size_t n = control->config->n_servers;
-    int rc = check_room(control, n, err);
+    int rc = operation_check_room(control, n, false, err);
     if (rc != 0)
         return rc;
     control->n_target = n;
@@ -335,27 +445,123 @@ static int boot_anew(struct control *control, struct operation *operation, struc
     return rc;
 }
 
+static void restore_replicas(struct control *control, uint64_t uid, bool has_rows,
+                             const struct state_replica *replicas, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct table_shard *shard = database_find(&control->database, replicas[i].shard);
+        struct replica *replica = database_add_replica(shard, uid, REPLICA_FILLING);
+        replica->has_rows = has_rows;
+        replica->whole = replicas[i].whole && has_rows;
+    }
+}
+
+/* A place that is to be taken by a new server, or by the same again (name). */
+static void restore_vacancy(struct control *control, const struct state_vacancy *from,
+                            bool has_rows)
+{
+    struct vacancy *vacancy =
+        database_add_vacancy(&control->database, from->n_replicas, has_rows ? from->data_id : 0);
+    if (from->name && has_rows) {
+        snprintf(vacancy->name, sizeof(vacancy->name), "%s", from->name);
+        vacancy->id = from->id;
+    }
+    for (size_t i = 0; i < from->n_replicas; i++)
+        vacancy->shards[vacancy->n_shards++] =
+            (struct vacant_shard){database_find(&control->database, from->replicas[i].shard),
+                                  from->replicas[i].whole && has_rows};
+}
+
+/* A server of an earlier life that runs no more: with a durable store it comes again, under its
+ * name and with its rows; else another takes its place. */
+static void restore_dead(struct control *control, const struct state_server *server)
+{
+    struct state_vacancy place = {.data_id = server->data_id,
+                                  .name = server->name,
+                                  .id = server->id,
+                                  .n_replicas = server->n_replicas,
+                                  .replicas = server->replicas};
+    if (server->n_replicas > 0 || server->data_id != 0)
+        restore_vacancy(control, &place, control->database.durable && server->data_id != 0);
+}
+
+static int restore_servers(struct control *control, struct operation *operation,
+                           const struct state *state, struct err *err)
+{
+    for (size_t i = 0; i < state->n_servers; i++) {
+        const struct state_server *server = &state->servers[i];
+        struct err why = {0};
+        struct member *member;
+        operation->n_members++; /* before: it could be lost at once */
+        restore_replicas(control, server->uid, true, server->replicas, server->n_replicas);
+        int rc = member_adopt(control, server, operation, &member, &why);
+        if (rc == 0)
+            continue;
+        operation->n_members--;
+        database_drop_replicas(&control->database, server->uid);
+        if (rc != -ESRCH)
+            return err_set(err, rc, "cannot adopt %s: %s", server->name, why.message);
+        log_warn("lb", "%s of an earlier life is gone: %s", server->name, why.message);
+        restore_dead(control, server);
+    }
+    return 0;
+}
+
+/* Starts those again that bear a name; they are of the boot, but it does not fail with them. */
+static void restart_servers(struct control *control, struct operation *operation)
+{
+    struct vacancy *vacancy = control->database.vacancies, *next;
+    for (; vacancy; vacancy = next) {
+        next = vacancy->next;
+        struct member_plan plan = {.name = vacancy->name,
+                                   .has_id = true,
+                                   .id = vacancy->id,
+                                   .data_id = vacancy->data_id,
+                                   .operation = operation};
+        struct member *member;
+        struct err err = {0};
+        if (!vacancy->name[0] || member_find_name(control, vacancy->name))
+            continue;
+        int rc = member_start(control, &plan, &member, &err);
+        if (rc != 0) {
+            log_error("lb", "cannot start %s again: %s", vacancy->name, err.message);
+            continue; /* healing tries again */
+        }
+        member->returning = true;
+        operation->n_members++;
+        database_occupy(&control->database, vacancy, member->uid);
+    }
+}
+
+static void restore_database(struct control *control, const struct state *state)
+{
+    struct database *database = &control->database;
+    if (!state->schema)
+        return;
+    database->configured = true;
+    database->schema = *state->schema;
+    for (size_t i = 0; i < state->n_shards; i++)
+        database_add_shard(database, &state->shards[i], NULL);
+    for (size_t i = 0; i < state->n_vacancies; i++)
+        restore_vacancy(control, &state->vacancies[i],
+                        database->durable && state->vacancies[i].data_id != 0);
+}
+
 static int boot_again(struct control *control, struct operation *operation,
                       const struct state *state, struct err *err)
 {
     control->n_target = state->n_target;
     control->next_uid = state->next_uid;
     operation->n_members++; /* the loop itself: one lost at once must not end the boot within it */
-    for (size_t i = 0; i < state->n_servers; i++) {
-        const struct state_server *server = &state->servers[i];
-        struct err why = {0};
-        operation->n_members++; /* before: it could be lost at once */
-        int rc = member_adopt(control, server, operation, &why);
-        if (rc == 0)
-            continue;
-        operation->n_members--;
-        if (rc != -ESRCH)
-            return err_set(err, rc, "cannot adopt %s: %s", server->name, why.message);
-        log_warn("lb", "%s of an earlier life is gone: %s", server->name, why.message);
-    }
+    restore_database(control, state);
+    int rc = restore_servers(control, operation, state, err);
+    if (rc != 0)
+        return rc;
+    size_t n_found = operation->n_members - 1;
+    restart_servers(control, operation);
     operation->n_members--;
-    log_info("lb", "found %zu of %zu servers of an earlier life", operation->n_members,
-             state->n_target);
+    log_info("lb", "found %zu of %zu servers of an earlier life, started %zu again", n_found,
+             state->n_target, operation->n_members - n_found);
     return 0;
 }
 
@@ -368,8 +574,8 @@ int operation_boot(struct control *control, const struct state *state, bool foun
         finish_first(control);
         return rc;
     }
-    if (operation->n_ready == operation->n_members) {
-        finish_boot(control, operation);
+    if (operation->n_ready == operation->n_members && !operation->filling) {
+        fill(control, operation);
         rc = control->exit_code;
     }
     return rc;
@@ -382,7 +588,43 @@ static bool is_removable(const struct member *member)
 {
     return !member->operation &&
            (member->state == MEMBER_STARTING || member->state == MEMBER_CHECKING ||
-            member->state == MEMBER_SERVING);
+            member->state == MEMBER_FILLING || member->state == MEMBER_SERVING);
+}
+
+/* The first shard whose rows would be gone without these servers, or NULL. */
+static const struct table_shard *find_endangered(const struct control *control,
+                                                 struct member *const *chosen, size_t n)
+{
+    const struct database *database = &control->database;
+    const struct table_shard *found = NULL;
+    uint64_t *uids = mem_zalloc(n + 1, sizeof(*uids));
+    for (size_t i = 0; i < n; i++)
+        uids[i] = chosen[i]->uid;
+    for (size_t i = 0; i < database->n_shards && !found; i++) {
+        const struct table_shard *shard = database->shards[i];
+        bool is_touched = false;
+        for (size_t j = 0; j < n; j++)
+            is_touched |= database_find_replica(shard, uids[j]) != NULL;
+        if (is_touched && !shard->operation && !database_is_safe_without(shard, uids, n))
+            found = shard;
+    }
+    free(uids);
+    return found;
+}
+
+/* Fills chosen[n_named … n] from rest at random, one after the other as long as no last copy goes
+ * with it. False: there were not enough. */
+static bool choose_rest(struct control *control, struct member **chosen, size_t n_named, size_t n,
+                        struct member **rest, size_t n_rest)
+{
+    size_t at = n_named;
+    rng_shuffle(&control->rng, rest, n_rest, sizeof(*rest));
+    for (size_t i = 0; i < n_rest && at < n; i++) {
+        chosen[at] = rest[i];
+        if (!find_endangered(control, chosen, at + 1))
+            at++;
+    }
+    return at == n;
 }
 
 /* The named ones first, then others at random. chosen: change->n of them. */
@@ -404,20 +646,52 @@ static int choose_members(struct control *control, const struct change *change,
         if (is_removable(member) && !is_chosen)
             rest[n_rest++] = member;
     }
-    rng_shuffle(&control->rng, rest, n_rest, sizeof(*rest));
-    memcpy(chosen + n, rest, (change->n - n) * sizeof(*rest));
+    /* Which ones go first decides how many can: several orders are tried. */
+    bool found = false;
+    for (size_t i = 0; i < MAX_CHOICES && !found; i++)
+        found = choose_rest(control, chosen, n, change->n, rest, n_rest);
+    if (!found)
+        memcpy(chosen + n, rest, (change->n - n) * sizeof(struct member *));
     free(rest);
+    const struct table_shard *shard = find_endangered(control, chosen, change->n);
+    if (shard)
+        return err_set(err, -EINVAL, "the last copy of shard '%s' would go with %s",
+                       shard->range.name, change->n == 1 ? chosen[0]->name : "these servers");
     return 0;
 }
 
-static int begin_rm(struct control *control, struct operation *operation)
+static void note_removed(struct operation *operation, struct member *const *chosen, size_t n)
 {
-    struct admin_call *call = operation->call;
+    buf_append_str(&operation->note, "[");
+    for (size_t i = 0; i < n; i++)
+        buf_appendf(&operation->note, "%s\"%s\"", i > 0 ? "," : "", chosen[i]->name);
+    buf_append_str(&operation->note, "]");
+}
+
+static void remove_members(struct control *control, struct operation *operation,
+                           struct member *const *chosen, size_t n)
+{
+    size_t n_live = member_count_live(control);
+    control->n_target = n_live > control->n_target ? n_live : control->n_target;
+    control->n_target -= n;
+    note_removed(operation, chosen, n);
+    for (size_t i = 0; i < n; i++)
+        member_leave(chosen[i]);
+    if (member_count(control, MEMBER_PARTING) > 0) {
+        operation->parting = true;
+        control_publish(control);
+    } else {
+        publish_change(control, operation);
+    }
+}
+
+static int begin_rm(struct control *control, struct operation *operation, const cJSON *body)
+{
+    const struct dialect *dialect = &dialects[operation->part2];
     struct change change = {0};
     struct err err = {0};
     struct member **chosen = NULL;
-    int rc = read_change(&call->body, "Length of hostname list is more than removable instances",
-                         &change, &err);
+    int rc = read_change(body, dialect->list, dialect->remove_long, &change, &err);
     size_t n_live = member_count_live(control);
     if (rc == 0 && change.n > n_live)
         rc = err_set(&err, -EINVAL, "\"n\" is %zu, but there are only %zu servers", change.n,
@@ -426,28 +700,57 @@ static int begin_rm(struct control *control, struct operation *operation)
         chosen = mem_zalloc(change.n, sizeof(struct member *));
         rc = choose_members(control, &change, chosen, &err);
     }
-    if (rc != 0) {
-        refuse(control, call, err.message);
-    } else {
-        control->n_target = n_live > control->n_target ? n_live : control->n_target;
-        control->n_target -= change.n;
-        for (size_t i = 0; i < change.n; i++)
-            member_drain(chosen[i]);
-        publish_change(control, operation);
-    }
+    if (rc != 0)
+        refuse(control, operation->call, err.message);
+    else
+        remove_members(control, operation, chosen, change.n);
     free(chosen);
     change_done(&change);
     return rc;
 }
 
+/* ---- which one --------------------------------------------------------------------------------
+ */
+
+/* CONTRACT.md, Part 2: which reading of /add and /rm a body means. */
+static bool is_part2(const struct control *control, const cJSON *body)
+{
+    if (json_get(body, "servers") || json_get(body, "new_shards"))
+        return true;
+    return !json_get(body, "hostnames") && control->database.configured;
+}
+
+static int begin(struct control *control, struct operation *operation)
+{
+    struct err err = {0};
+    struct admin_call *call = operation->call;
+    if (operation->type == OPERATION_INIT)
+        return configure_begin_init(control, operation);
+    cJSON *body = json_parse(buf_head(&call->body), buf_len(&call->body), &err);
+    int rc = 0;
+    if (!body) {
+        answer_refuse(control, call, 400, "the body is bad %s", err.message);
+        return -EINVAL;
+    }
+    operation->part2 = is_part2(control, body);
+    if (!cJSON_IsObject(body)) {
+        rc = refuse(control, call, "the body is not a JSON object");
+    } else if (operation->part2 && !control->database.configured) {
+        answer_refuse(control, call, 409, "no database is configured: POST /init does that");
+        rc = -ENXIO;
+    } else if (operation->type == OPERATION_RM) {
+        rc = begin_rm(control, operation, body);
+    } else if (operation->part2) {
+        rc = configure_begin_add(control, operation, body);
+    } else {
+        rc = begin_add(control, operation, body);
+    }
+    cJSON_Delete(body);
+    return rc;
+}
+
 static void run_first(struct control *control)
 {
-    while (control->operations) {
-        struct operation *operation = control->operations;
-        int rc = operation->type == OPERATION_ADD ? begin_add(control, operation)
-                                                  : begin_rm(control, operation);
-        if (rc == 0)
-            return;
+    while (control->operations && begin(control, control->operations) != 0)
         finish_first(control);
-    }
 }
