@@ -166,7 +166,7 @@ nowhere=127.0.0.2:1
     refuses "duration" "$URL" -d never
     refuses "2 apples" "$URL" --warmup "2 apples"
     refuses "carl" "$URL" --client carl
-    refuses "handles" "$URL" --client curl:handles=0
+    refuses "handles" "$URL" --client curl:handles=65537
     refuses "--wrong" "$URL" --wrong
     refuses "unexpected argument" "$URL" "$URL"
 }
