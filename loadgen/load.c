@@ -162,6 +162,10 @@ static struct result *gather(struct load *load)
             whole->timeline = part->timeline;
             part->timeline = NULL;
         }
+        if (i == 0 && part->latencies)
+            whole->latencies = latencies_new(0);
+        if (part->latencies)
+            latencies_take(whole->latencies, part->latencies);
         result_merge(whole, part);
     }
     whole->interrupted = load->interrupted;
