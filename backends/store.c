@@ -141,5 +141,5 @@ void store_remove_shard(struct store *store, struct store_shard *shard)
         store->shards[i] = store->shards[--store->n_shards];
         return;
     }
-    assert(!"a shard that the store does not have");
+    assert(false && "a shard that the store does not have");
 }

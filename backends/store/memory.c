@@ -259,6 +259,7 @@ static enum store_submit memory_submit(struct store *base, struct store_request 
     struct memory_store *store = (struct memory_store *)base;
     const struct memory_shard *shard = (const struct memory_shard *)request->shard;
     request->code = 0;
+    request->reason = NULL;
     request->n_rows = 0;
     request->checksum = 0;
     request->more = false;
