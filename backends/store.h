@@ -74,9 +74,9 @@ enum store_op {
      * there are further ones. */
     STORE_READ,
     /* How many rows there are with low ≤ key ≤ last, ->n_rows, and the sum of their checksums
-     * (row_checksum()), ->checksum; at most max_rows of them (0: no limit), then ->key is the last
-     * one counted and ->more says whether there are further ones. Over INT64_MIN … INT64_MAX it
-     * takes no scan where the store can keep count. */
+     * (row_checksum()), ->checksum; at most max_rows of them (0: no limit). ->more says
+     * whether there are further ones, and then ->key is the last one counted. Over INT64_MIN …
+     * INT64_MAX it takes no scan where the store can keep count. */
     STORE_DIGEST,
 };
 

@@ -200,8 +200,6 @@ static void digest(const struct memory_shard *shard, struct store_request *reque
     }
     request->n_rows = index->n;
     request->checksum = shard->checksum;
-    if (index->n > 0)
-        request->key = index->last->node.keys[index->last->node.n - 1];
 }
 
 static void shard_free(struct memory_shard *shard)

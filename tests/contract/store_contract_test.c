@@ -390,7 +390,8 @@ static void reads_no_more_than_it_may_and_tells_of_more(void **state)
             assert_int_equal(store_bed_run(bed, &call), 0);
             assert_int_equal(call.request.n_rows, cases[i].n);
             assert_int_equal(call.request.more, cases[i].more);
-            assert_int_equal(call.request.key, rows.rows[cases[i].n - 1].key);
+            if (op == STORE_READ || cases[i].more)
+                assert_int_equal(call.request.key, rows.rows[cases[i].n - 1].key);
             struct store_rows wanted = {.rows = rows.rows, .n = cases[i].n};
             if (op == STORE_READ)
                 store_rows_assert_equal(&call.got, &wanted);

@@ -20,6 +20,8 @@ static const struct store_fixture fixtures[] = {
 static const char *const variants[] = {
     "delay:read=100us,write=200us,jitter=100us+memory",
     "memory:max=16M",
+    "lmdb:sync=none,map=1M,max=16M",
+    "lmdb:sync=normal",
 };
 
 /* What the tests run over now. */
