@@ -139,12 +139,12 @@ int store_bed_start(struct store_bed *bed, struct err *err)
 
 static void lay(struct store_bed *bed, const char *spec)
 {
-    static unsigned n_beds;
     struct err err = {0};
     *bed = (struct store_bed){0};
     if (store_spec_parse(spec, &bed->spec, &err) != 0)
         fail_msg("%s: %s", spec, err.message);
-    snprintf(bed->server, sizeof(bed->server), "Server%u", ++n_beds);
+    /* Always the same: who opens the same folder or database again is the same server. */
+    snprintf(bed->server, sizeof(bed->server), "Server1");
     bed->loop = ev_loop_new(EVFLAG_AUTO);
     flusher_init(&bed->flusher, bed->loop);
     ev_timer_init(&bed->tick, on_tick, 0.05, 0.05);

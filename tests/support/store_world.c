@@ -9,10 +9,32 @@
 #include <cmocka.h>
 
 #include "core/mem.h"
+#include "tests/support/mariadb.h"
 
 #define MAX_STORES 64
 
+static struct mariadb_bed mariadb;
+
+static bool begin_mariadb(void)
+{
+    if (!mariadb_bed_is_possible())
+        return false;
+    mariadb_bed_open(&mariadb);
+    return true;
+}
+
+static char *mariadb_spec(void)
+{
+    return mem_strdup(mariadb_bed_new_database(&mariadb));
+}
+
+static void end_mariadb(void)
+{
+    mariadb_bed_close(&mariadb);
+}
+
 static const struct store_fixture fixtures[] = {
+    {.name = "mysql", .begin = begin_mariadb, .spec = mariadb_spec, .end = end_mariadb},
     {.name = NULL},
 };
 
