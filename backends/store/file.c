@@ -338,14 +338,19 @@ static void file_describe(const struct store *base, struct buf *out)
 {
     const struct file_store *store = (const struct file_store *)base;
     const struct file_found *found = &store->found;
+    uint64_t n_commits = atomic_load_explicit(&store->commit.n_frames, memory_order_relaxed);
+    uint64_t n_syncs = atomic_load_explicit(&store->commit.n_syncs, memory_order_relaxed);
+    uint64_t sync_ns = atomic_load_explicit(&store->commit.sync_ns, memory_order_relaxed);
     buf_appendf(out,
                 "rows_recovered=%ju records_replayed=%ju bytes_read=%ju cut_bytes=%ju "
                 "recovery_ms=%.1f shards=%zu log_bytes=%ju segments=%zu snapshots=%ju "
-                "snapshots_failed=%ju",
+                "snapshots_failed=%ju commits=%ju syncs=%ju sync_us=%.1f",
                 (uintmax_t)found->n_rows, (uintmax_t)found->n_records, (uintmax_t)found->n_bytes,
                 (uintmax_t)found->n_cut_bytes, (double)found->took_ns / (double)NS_PER_MS,
                 base->n_shards, (uintmax_t)store->log.n_bytes, store->log.n_closed + 1,
-                (uintmax_t)store->snapshot.n_done, (uintmax_t)store->snapshot.n_failed);
+                (uintmax_t)store->snapshot.n_done, (uintmax_t)store->snapshot.n_failed,
+                (uintmax_t)n_commits, (uintmax_t)n_syncs,
+                n_syncs > 0 ? (double)sync_ns / (double)n_syncs / (double)NS_PER_US : 0.0);
 }
 
 static const struct store_ops file_store = {

@@ -40,8 +40,9 @@ static void sync_segment(struct wal_commit *commit)
             die(segment, "sync", rc);
         segment->is_dirty = false;
         commit->last_sync_ns = clock_now_ns();
-        commit->sync_ns += commit->last_sync_ns - start;
-        commit->n_syncs++;
+        atomic_fetch_add_explicit(&commit->sync_ns, commit->last_sync_ns - start,
+                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(&commit->n_syncs, 1, memory_order_relaxed);
     }
     commit->synced_seq = commit->written_seq;
 }
@@ -88,7 +89,7 @@ static struct wal_batch *write_frame(struct wal_commit *commit, struct wal_batch
     segment->end = end;
     segment->is_dirty = true;
     commit->written_seq += frame.n_records;
-    commit->n_frames++;
+    atomic_fetch_add_explicit(&commit->n_frames, 1, memory_order_relaxed);
     return batch;
 }
 
@@ -169,7 +170,9 @@ int wal_commit_open(struct wal_commit *commit, struct ev_loop *loop, uint64_t sy
     commit->segment = NULL;
     commit->synced_seq = commit->written_seq = synced_seq;
     commit->last_sync_ns = clock_now_ns();
-    commit->n_frames = commit->n_syncs = commit->sync_ns = 0;
+    atomic_init(&commit->n_frames, 0);
+    atomic_init(&commit->n_syncs, 0);
+    atomic_init(&commit->sync_ns, 0);
     pthread_mutex_init(&commit->mutex, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -12,6 +12,7 @@
 
 #include <ev.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,8 +59,8 @@ struct wal_commit {
     struct wal_segment *segment; /* the last one written, or NULL */
     uint64_t synced_seq, written_seq;
     uint64_t last_sync_ns;
-    /* Counted by the thread; for benchmarks, read after wal_commit_close(). */
-    uint64_t n_frames, n_syncs, sync_ns;
+    /* Counted by the thread, read by anyone. */
+    _Atomic uint64_t n_frames, n_syncs, sync_ns;
 };
 
 /* Starts the thread. synced_seq: the last record that is on the disk. 0 or a negative errno. */
