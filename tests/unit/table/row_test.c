@@ -61,6 +61,9 @@ static void row_becomes_canonical(void **state)
                  "\"Stud_marks\":2.50}",
                  "{\"Stud_id\":9223372036854775807,\"Stud_name\":-9223372036854775808,"
                  "\"Stud_marks\":2.5}");
+    /* a fraction that a double cannot hold */
+    assert_makes("{\"Stud_id\":1,\"Stud_name\":\"\",\"Stud_marks\":999990000211484283.79}",
+                 "{\"Stud_id\":1,\"Stud_name\":\"\",\"Stud_marks\":999990000211484288}");
     assert_makes("{\"Stud_id\":2e3,\"Stud_name\":\"a\\u0062\\/\\n\\u00e9\",\"Stud_marks\":1.0}",
                  "{\"Stud_id\":2000,\"Stud_name\":\"ab/\\n\xc3\xa9\",\"Stud_marks\":1}");
 }
