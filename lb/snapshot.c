@@ -21,7 +21,8 @@ int snapshot_new(const struct spec *placement, const struct hash_pair *hashes,
         copies[i] = servers[i];
         copies[i].name = arena_strdup(&snapshot->arena, servers[i].name);
         if (i < n_placed)
-            members[i] = (struct placement_member){copies[i].id, copies[i].name, 1};
+            members[i] =
+                (struct placement_member){.id = copies[i].id, .name = copies[i].name, .weight = 1};
     }
     snapshot->servers = copies;
     int rc = placement_build(placement, members, n_placed, hashes, &snapshot->placement, err);
