@@ -240,7 +240,8 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 	done; echo; echo ']'; } >$@
 
 ##@ Test
-.PHONY: check check-programs asan tsan fuzz bench bench-lb bench-load bench-stall bench-heal coverage
+.PHONY: check check-programs asan tsan fuzz bench bench-lb bench-load bench-hist bench-stall \
+	bench-heal coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
 CONTRACT_RUN := $(if $(filter contract,$(SUITES)),$(CONTRACT))
@@ -280,6 +281,9 @@ bench-lb: all ## the load balancer beside HAProxy
 
 bench-load: all ## the load generator beside wrk, h2load and hey
 	@tests/bench/load_bench.sh $(QUOIT)
+
+bench-hist: all ## the percentiles of quoit load beside exact ones of the same run
+	@tests/bench/hist_bench.sh $(QUOIT)
 
 bench-stall: all ## a server that stops for 500 ms, under a closed and an open loop
 	@tests/bench/stall_demo.sh $(QUOIT)

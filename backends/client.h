@@ -26,6 +26,9 @@
 /* An answer whose head is longer than this is CLIENT_TOO_LARGE. */
 #define CLIENT_MAX_HEAD_BYTES (64u * 1024u)
 
+/* Descriptors that a client may have open beside a connection a slot. */
+#define CLIENT_SPARE_DESCRIPTORS 160u
+
 struct client;
 
 /* How a request ended, seen from the wire. An answer of any status is CLIENT_OK: whether a 500 is a

@@ -105,6 +105,28 @@ struct store_shard *store_find(const struct store *store, const char *name, size
     return NULL;
 }
 
+bool store_settle_create(struct store *store, struct store_request *request)
+{
+    struct store_shard *shard = store_find(store, request->name, strlen(request->name));
+    if (!shard && store->n_shards < STORE_MAX_SHARDS)
+        return false;
+    if (!shard) {
+        request->code = -ENOSPC;
+        request->reason = "the server has as many shards as it may";
+    } else {
+        request->shard = shard;
+        request->code = schema_equal(&shard->schema, request->schema) ? 0 : -EINVAL;
+    }
+    return true;
+}
+
+void store_shard_init(struct store_shard *shard, const struct store_request *request)
+{
+    assert(name_valid(request->name));
+    memcpy(shard->name, request->name, strlen(request->name) + 1);
+    shard->schema = *request->schema;
+}
+
 void store_add_shard(struct store *store, struct store_shard *shard)
 {
     store->shards = mem_realloc(store->shards, store->n_shards + 1, sizeof(struct store_shard *));
@@ -119,5 +141,5 @@ void store_remove_shard(struct store *store, struct store_shard *shard)
         store->shards[i] = store->shards[--store->n_shards];
         return;
     }
-    assert(!"a shard that the store does not have");
+    assert(false && "a shard that the store does not have");
 }

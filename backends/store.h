@@ -69,13 +69,14 @@ enum store_op {
      * -EEXIST as STORE_INSERT. */
     STORE_ABSENT,
     /* The rows with low ≤ key ≤ last, ascending, at most max_rows (0: no limit): given one by one
-     * to ->on_row while the request is worked on, on the loop. Ends early, with ->more set, when
-     * on_row returns false (the row was not taken). ->key is the last row taken. */
+     * to ->on_row while the request is worked on, on the loop. Ends early when on_row returns false
+     * (the row was not taken). ->n_rows were taken, ->key is the last of them, ->more says whether
+     * there are further ones. */
     STORE_READ,
     /* How many rows there are with low ≤ key ≤ last, ->n_rows, and the sum of their checksums
-     * (row_checksum()), ->checksum; at most max_rows of them (0: no limit), then ->key is the last
-     * one counted and ->more says whether there are further ones. Over INT64_MIN … INT64_MAX it
-     * takes no scan where the store can keep count. */
+     * (row_checksum()), ->checksum; at most max_rows of them (0: no limit). ->more says
+     * whether there are further ones, and then ->key is the last one counted. Over INT64_MIN …
+     * INT64_MAX it takes no scan where the store can keep count. */
     STORE_DIGEST,
 };
 
@@ -168,6 +169,12 @@ int store_open(const struct store_spec *spec, const struct store_config *config,
 void store_close(struct store *store);
 /* The shard of that name, or NULL. */
 struct store_shard *store_find(const struct store *store, const char *name, size_t n);
+/* For implementations. Begins a STORE_CREATE: true when it is settled, ->code and ->shard set,
+ * because the shard is there (->n_rows_now is left to the caller) or cannot be (-EINVAL: another
+ * schema; -ENOSPC: STORE_MAX_SHARDS are there); false: it is to be made. */
+bool store_settle_create(struct store *store, struct store_request *request);
+/* For implementations: name and schema of a new shard. */
+void store_shard_init(struct store_shard *shard, const struct store_request *request);
 /* For implementations: keep store->shards. */
 void store_add_shard(struct store *store, struct store_shard *shard);
 void store_remove_shard(struct store *store, struct store_shard *shard);

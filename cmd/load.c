@@ -200,6 +200,12 @@ static const struct option_def options[] = {
      .offset = FIELD(hgrm),
      .metavar = "FILE",
      .help = "write the latency histogram in HdrHistogram's percentile format (ms)"},
+    {.name = "latencies",
+     .type = OPTION_STRING,
+     .offset = FIELD(latencies),
+     .metavar = "FILE",
+     .help = "write the latency of every single good answer: ns, one a line; of at most 33554432, "
+             "for which they take 256 MiB of memory"},
     {.name = "quiet",
      .short_name = 'q',
      .type = OPTION_FLAG,
@@ -280,6 +286,27 @@ static int write_hgrm(const struct result *result, const char *path, struct err 
     return rc;
 }
 
+/* Not by way of a text in memory, as the others: this one can be a third of a gigabyte. */
+static int write_latencies(const struct latencies *latencies, const char *path, struct err *err)
+{
+    FILE *out = fopen(path, "we");
+    int rc;
+
+    if (!out)
+        return err_set_errno(err, -errno, "%s", path);
+    rc = latencies_write(latencies, out);
+    if (fclose(out) != 0 && rc == 0)
+        rc = -errno;
+    if (rc < 0)
+        return err_set_errno(err, rc, "%s", path);
+    if (latencies_lost(latencies))
+        return err_set(err, -EFBIG,
+                       "--latencies: %s has the first %" PRIu64 " only, %" PRIu64
+                       " more were not kept",
+                       path, latencies_kept(latencies), latencies_lost(latencies));
+    return 0;
+}
+
 static int write_timeline(const struct result *result, const char *path, struct err *err)
 {
     char *text = NULL;
@@ -304,7 +331,8 @@ static int write_files(const struct load_options *opt, const struct result *resu
 
     if ((opt->json && write_json(result, opt->json, &err) < 0) ||
         (opt->hgrm && write_hgrm(result, opt->hgrm, &err) < 0) ||
-        (opt->timeline && write_timeline(result, opt->timeline, &err) < 0)) {
+        (opt->timeline && write_timeline(result, opt->timeline, &err) < 0) ||
+        (opt->latencies && write_latencies(result->latencies, opt->latencies, &err) < 0)) {
         fprintf(stderr, "quoit load: %s\n", err.message);
         return EXIT_FAILED;
     }

@@ -230,6 +230,17 @@ static int set_up_http(struct load_job *job, struct err *err)
     return rc;
 }
 
+/* When the number of requests is known, it is known too whether they can be kept. */
+static int set_up_latencies(const struct load_job *job, struct err *err)
+{
+    const struct result_settings *settings = &job->config.settings;
+
+    if (settings->n_latencies && settings->measured.n_requests > settings->n_latencies)
+        return err_set(err, -EINVAL, "--latencies keeps at most %" PRIu64 " of them, not %" PRIu64,
+                       settings->n_latencies, settings->measured.n_requests);
+    return 0;
+}
+
 static int set_up_threads(struct load_job *job, struct err *err)
 {
     struct result_settings *settings = &job->config.settings;
@@ -263,6 +274,7 @@ int load_job_init(struct load_job *job, const struct load_options *opt, const ch
                      .measured = {opt->n_requests, opt->duration_ns},
                      .timeout_ns = opt->timeout_ns,
                      .timeline_ns = opt->timeline ? opt->timeline_ns : 0,
+                     .n_latencies = opt->latencies ? LATENCIES_MAX : 0,
                      .seed = opt->seed},
     };
     for (size_t i = 0; i < opt->fail_if.n && rc == 0; i++) {
@@ -279,6 +291,8 @@ int load_job_init(struct load_job *job, const struct load_options *opt, const ch
     if (rc == 0)
         rc = set_up_trace(job, err);
     job->config.addr = job->url.addr;
+    if (rc == 0)
+        rc = set_up_latencies(job, err);
     if (rc == 0)
         rc = set_up_threads(job, err);
     if (rc < 0)

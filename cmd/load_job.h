@@ -30,6 +30,7 @@ struct load_options {
     struct option_list fail_if;
     const char *json;
     const char *hgrm;
+    const char *latencies;
     const char *timeline;
     uint64_t timeline_ns;
     const char *client;

@@ -1,6 +1,7 @@
 /* quoit server: one server of a cluster, in the foreground. */
 #include <stdlib.h>
 
+#include "backends/store.h"
 #include "cmd/log_options.h"
 #include "cmd/verbs.h"
 #include "core/mem.h"
@@ -11,6 +12,8 @@ struct server_options {
     const char *listen;
     const char *name;
     const char *id;
+    const char *store;
+    const char *data_dir;
     uint64_t orphan_after_ns;
     uint64_t ready_fd;
     struct log_options log;
@@ -36,6 +39,17 @@ static const struct option_def options[] = {
      .help =
          "What /home greets with; else SERVER_ID of the environment, else the number at the end "
          "of the name, else the name"},
+    {.name = "store",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct server_options, store),
+     .metavar = "NAME[:k=v,...]",
+     .fallback = "memory",
+     .help = "What keeps the rows of its shards; shims stand before it, joined by '+'"},
+    {.name = "data",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct server_options, data_dir),
+     .metavar = "DIR",
+     .help = "Where a durable store keeps them, and finds them again; this server's alone"},
     {.name = "orphan-after",
      .type = OPTION_DURATION,
      .offset = offsetof(struct server_options, orphan_after_ns),
@@ -61,8 +75,10 @@ static const struct cli_verb server_verb = {
     .summary = "run one server of a cluster in the foreground",
     .usage = "[options]",
     .details =
-        "Answers GET /home, /heartbeat and /metrics until SIGTERM or SIGINT. A load balancer\n"
-        "starts its servers by itself; by hand it is useful as a target for `quoit load`.",
+        "Answers GET /home, /heartbeat and /metrics, and holds shards of a table: POST /config\n"
+        "makes them; /read, /write, /update, /del and /copy are about their rows. Ends in order\n"
+        "on SIGTERM or SIGINT. A load balancer starts its servers by itself; by hand it is\n"
+        "useful as a target for `quoit load`.",
     .options = options,
     .run = run,
 };
@@ -92,9 +108,20 @@ static int run(int argc, char **argv)
                                    .ready_fd = opts.ready_fd ? (int)opts.ready_fd : -1};
     if (addr_parse(opts.listen, &config.listen, &err) != 0)
         return cli_usage_error(&server_verb, "--listen: %s", err.message);
+    struct store_spec store;
+    if (store_spec_parse(opts.store, &store, &err) != 0)
+        return cli_usage_error(&server_verb, "--store: %s", err.message);
+    if (store_spec_caps(&store) & STORE_DURABLE && !opts.data_dir) {
+        store_spec_done(&store);
+        return cli_usage_error(&server_verb, "--store %s keeps its rows in a directory: --data DIR",
+                               opts.store);
+    }
+    config.store = &store;
+    config.data_dir = opts.data_dir;
     char *id = choose_id(&opts);
     config.id = id;
     int rc = server_run(&config, &err);
+    store_spec_done(&store);
     if (rc != 0)
         log_error("server", "%s: %s", opts.name, err.message);
     free(id);

@@ -66,7 +66,8 @@ static int build(struct ring *ring, struct err *err)
         const struct cluster_server *server = &cluster->servers[i];
         if (!server->serving)
             continue;
-        members[ring->n] = (struct placement_member){server->id, server->name, 1};
+        members[ring->n] =
+            (struct placement_member){.id = server->id, .name = server->name, .weight = 1};
         ring->owners[ring->n++] = server;
     }
     int rc =

@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/client.h"
 #include "backends/hash.h"
 #include "backends/placement.h"
 #include "backends/spawner.h"
@@ -124,6 +126,35 @@ static const struct option_def load_options[] = {
      .min = 1,
      .max = 65536,
      .help = "requests under way at once"},
+    {.name = "rate",
+     .type = OPTION_DOUBLE,
+     .offset = AT(load, rate),
+     .metavar = "R",
+     .fallback = "0",
+     .max = 1000000,
+     .help = "open loop: so many requests a second, whatever becomes of them, in_flight being a "
+             "limit; 0: closed loop"},
+    {.name = "arrivals",
+     .type = OPTION_CHOICE,
+     .offset = AT(load, arrivals),
+     .metavar = "WHEN",
+     .fallback = "constant",
+     .choices = "constant|poisson",
+     .help = "of an open loop: evenly spaced, or independent of each other"},
+    {.name = "client",
+     .type = OPTION_STRING,
+     .offset = AT(load, client),
+     .metavar = "NAME[:k=v,…]",
+     .fallback = "curl",
+     .help = "what sends the requests"},
+    {.name = "threads",
+     .type = OPTION_U64,
+     .offset = AT(load, threads),
+     .metavar = "N",
+     .fallback = "1",
+     .min = 1,
+     .max = 64,
+     .help = "threads of the load generator"},
     {.name = "warmup",
      .type = OPTION_U64,
      .offset = AT(load, warmup),
@@ -407,6 +438,21 @@ static int split(struct arena *arena, const char *text, const char *separators, 
 
 /* ——— checks that need more than one key ——— */
 
+static int load_check(const struct experiment_load *load, struct err *err)
+{
+    struct spec client;
+    int status = spec_parse(&client_family, load->client, &client, err);
+    if (status < 0)
+        return err_prefix(err, "client");
+    spec_done(&client);
+    if (load->threads > load->in_flight)
+        return err_set(err, -EINVAL, "%" PRIu64 " threads share %" PRIu64 " in_flight",
+                       load->threads, load->in_flight);
+    if (load->arrivals != EXPERIMENT_CONSTANT && !(load->rate > 0))
+        return err_set(err, -EINVAL, "arrivals are of an open loop, which has a rate");
+    return 0;
+}
+
 /* The parts exist and take their options. */
 static int settings_check(const struct experiment_settings *settings, struct err *err)
 {
@@ -423,6 +469,8 @@ static int settings_check(const struct experiment_settings *settings, struct err
     if ((status = spec_parse(&spawner_family, cluster->spawner, &spec, err)) < 0)
         return err_prefix(err, "cluster.spawner");
     spec_done(&spec);
+    if ((status = load_check(&settings->load, err)) < 0)
+        return err_prefix(err, "load");
     if (settings->load.steady_percent && !settings->load.warmup)
         return err_set(err, -EINVAL, "load.steady_percent: windows of load.warmup = 0 requests");
     const char *path = settings->load.path;

@@ -3,7 +3,8 @@
  *
  *     [experiment]  name title question repeats measures
  *     [cluster]     servers placement hash threads spawner
- *     [load]        requests duration in_flight warmup steady_percent steady_windows path
+ *     [load]        requests duration in_flight rate arrivals client threads warmup steady_percent
+ *                   steady_windows path
  *     [axis]        vary (SECTION.KEY)  values (blank-separated)  labels (separated by |)
  *     [axis2]       the same: the points are then the product, [axis2] turning fastest
  *     [events]      at TIME = what is done to the cluster then (events.h)
@@ -38,6 +39,8 @@ enum experiment_measures {
 
 enum experiment_table { TABLE_SERVERS, TABLE_POINTS, TABLE_EVENTS };
 
+enum experiment_arrivals { EXPERIMENT_CONSTANT, EXPERIMENT_POISSON };
+
 struct experiment_about {
     const char *name;
     const char *title;
@@ -59,6 +62,10 @@ struct experiment_load {
     uint64_t requests;    /* 0 with a duration */
     uint64_t duration_ns; /* 0: until all requests are sent */
     uint64_t in_flight;
+    double rate;             /* requests/s of an open loop; 0: closed loop */
+    int arrivals;            /* enum experiment_arrivals, of an open loop */
+    const char *client;      /* of client_family */
+    uint64_t threads;        /* of the load generator */
     uint64_t warmup;         /* requests sent before those that count */
     uint64_t steady_percent; /* see warmup.h; 0 = the warm-up has one length */
     uint64_t steady_windows;

@@ -60,7 +60,7 @@ static void plan_cores(const struct experiment *experiment, unsigned n_cores, cJ
     for (size_t i = 0; i < experiment_n_points(experiment); i++) {
         struct experiment_settings settings;
         experiment_point(experiment, i, &settings);
-        uint64_t n = settings.cluster.servers + settings.cluster.threads + 1;
+        uint64_t n = settings.cluster.servers + settings.cluster.threads + settings.load.threads;
         most = n > most ? n : most;
     }
     if (most > n_cores)
@@ -73,14 +73,28 @@ static void plan_cores(const struct experiment *experiment, unsigned n_cores, cJ
 
 static void plan_load(const struct experiment *experiment, cJSON *list)
 {
-    const struct experiment_load *load = &experiment->settings.load;
-    if (!load->warmup)
+    uint64_t closed = 0; /* in flight of a closed loop; 0: there is none */
+    bool constant = false;
+    for (size_t i = 0; i < experiment_n_points(experiment); i++) {
+        struct experiment_settings settings;
+        experiment_point(experiment, i, &settings);
+        if (!(settings.load.rate > 0))
+            closed = closed > settings.load.in_flight ? closed : settings.load.in_flight;
+        else
+            constant |= settings.load.arrivals == EXPERIMENT_CONSTANT;
+    }
+    if (!experiment->settings.load.warmup)
         object(list, "warm-up", "none: connections and caches are set up on the clock");
-    object(
-        list, "closed loop",
-        "%" PRIu64 " in flight wait while a server stalls, so latencies leave out what clients "
-        "that do not wait would see: compare them among these points, quote them for nothing else",
-        load->in_flight);
+    if (closed)
+        object(list, "closed loop",
+               "%" PRIu64 " in flight wait while a server stalls, so latencies leave out what "
+               "clients that do not wait would see: compare them among these points, quote them "
+               "for nothing else",
+               closed);
+    if (constant)
+        object(list, "arrivals",
+               "evenly spaced: clients that know nothing of each other come in bunches, which "
+               "makes them wait longer (load.arrivals = poisson)");
 }
 
 cJSON *lint_plan(const struct experiment *experiment, unsigned n_cores)

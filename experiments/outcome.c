@@ -130,6 +130,22 @@ static cJSON *point_tree(const struct run *run, const struct summary_point *poin
     return tree;
 }
 
+/* How the requests are sent, as far as it is the same at all points. */
+static void add_load(cJSON *result, const struct experiment *experiment)
+{
+    const struct experiment_load *load = &experiment->settings.load;
+    cJSON *tree = cJSON_AddObjectToObject(result, "load");
+    cJSON_AddStringToObject(tree, "client", load->client);
+    json_add_uint64(tree, "threads", load->threads);
+    json_add_uint64(tree, "in_flight", load->in_flight);
+    json_add_double(tree, "rate", load->rate);
+    cJSON_AddStringToObject(tree, "arrivals",
+                            load->arrivals == EXPERIMENT_POISSON ? "poisson" : "constant");
+    for (size_t i = 0; i < experiment->n_axes; i++)
+        if (!strncmp(experiment->axes[i].vary, "load.", 5))
+            cJSON_DeleteItemFromObjectCaseSensitive(tree, experiment->axes[i].vary + 5);
+}
+
 cJSON *outcome_make(const struct run *run, const struct summary *summary)
 {
     static const char *const tables[] = {
@@ -146,6 +162,7 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
     cJSON_AddStringToObject(result, "table", tables[figure->table]);
     cJSON_AddItemToObject(result, "figures", texts_of(figure->kinds, figure->n_kinds));
     json_add_uint64(result, "requests", experiment->settings.load.requests);
+    add_load(result, experiment);
     json_add_uint64(result, "repeats", experiment->about.repeats);
     json_add_uint64(result, "n_samples", run->n_samples);
     json_add_uint64(result, "n_planned", run->n_planned);

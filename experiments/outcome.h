@@ -2,7 +2,8 @@
  * else. Their code reads this tree, never the run, so that an old result is drawn again just so.
  *
  *     {"format":1, "name", "title", "question", "measures", "table", "figures":["shares"],
- *      "requests", "repeats", "n_samples", "n_planned", "interrupted", "confidence":0.95,
+ *      "requests", "load":{"client","threads","in_flight","rate","arrivals"}, less what an axis
+ *      varies; "repeats", "n_samples", "n_planned", "interrupted", "confidence":0.95,
  *      "axes":[{"vary","values":[…],"labels":[…]}],
  *      "points":[{"values":["quadratic"], "labels":["…"], "n_servers":3, "requests", "n_samples",
  *                 "servers":[{"name","share","expected","counts":[…],"median","low","high","min",

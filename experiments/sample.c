@@ -9,6 +9,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/format.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/name.h"
@@ -21,7 +22,7 @@
 #define SAMPLE_STOP_NS (UINT64_C(3) * NS_PER_S)
 
 /* Of the command line below. */
-#define LOAD_MAX_WORDS 24
+#define LOAD_MAX_WORDS 32
 
 #define AT(field) offsetof(struct sample, field)
 
@@ -52,6 +53,25 @@ static void parse_errors(const cJSON *root, struct sample *sample)
         snprintf(sample->error, sizeof(sample->error), "%s%s%s", error->string,
                  example ? ", e.g. " : "", example ? example : "");
     }
+}
+
+/* What the generator says of itself. */
+static void parse_generator(const cJSON *root, struct sample *sample)
+{
+    const cJSON *thread;
+    const cJSON *verdict = json_get(root, "verdict");
+    const cJSON *reason = cJSON_GetArrayItem(json_get(verdict, "reasons"), 0);
+    int64_t n_dropped = 0;
+    cJSON_ArrayForEach (thread, json_get(json_get(root, "generator"), "threads")) {
+        const cJSON *share = json_get(thread, "cpu_share");
+        if (cJSON_IsNumber(share) && share->valuedouble > sample->thread_cpu)
+            sample->thread_cpu = share->valuedouble;
+    }
+    if (json_get_int64(json_get(root, "open"), "dropped", &n_dropped) == 0 && n_dropped > 0)
+        sample->n_dropped = (uint64_t)n_dropped;
+    if (cJSON_IsFalse(json_get(verdict, "valid")))
+        snprintf(sample->distrust, sizeof(sample->distrust), "%s",
+                 cJSON_IsString(reason) ? reason->valuestring : "no reason given");
 }
 
 static int parse_servers(const cJSON *root, size_t n_servers, struct sample *sample,
@@ -121,6 +141,7 @@ int sample_parse(const char *text, size_t n, size_t n_servers, struct sample *sa
     sample->n_ok = (uint64_t)ok;
     sample->n_errors = (uint64_t)failed;
     parse_errors(root, sample);
+    parse_generator(root, sample);
     cJSON_Delete(root);
     return status < 0 ? err_prefix(err, "the result of quoit load") : 0;
 }
@@ -183,7 +204,8 @@ static int sample_wait(const struct sample_config *config, const struct testbed 
 
 /* The command line of the load: into argv, whose texts live in `words`. */
 struct load_words {
-    char url[4096], count[24], in_flight[24], warmup[24], seed[24], bucket[24];
+    char url[4096], count[24], in_flight[24], warmup[24], seed[24], bucket[24], threads[24];
+    char rate[FORMAT_DOUBLE_BYTES];
 };
 
 static void load_command(const struct sample_config *config, const char *address,
@@ -196,6 +218,7 @@ static void load_command(const struct sample_config *config, const char *address
     snprintf(words->in_flight, sizeof(words->in_flight), "%" PRIu64, settings->in_flight);
     snprintf(words->warmup, sizeof(words->warmup), "%" PRIu64, settings->warmup);
     snprintf(words->seed, sizeof(words->seed), "%" PRIu64, config->seed);
+    snprintf(words->threads, sizeof(words->threads), "%" PRIu64, settings->threads);
     snprintf(words->bucket, sizeof(words->bucket), "%dms", COURSE_BUCKET_MS);
     if (settings->duration_ns)
         snprintf(words->count, sizeof(words->count), "%" PRIu64 "ms",
@@ -203,16 +226,23 @@ static void load_command(const struct sample_config *config, const char *address
     else
         snprintf(words->count, sizeof(words->count), "%" PRIu64, settings->requests);
     const char *const always[] = {
-        config->program, "load",   words->url,       settings->duration_ns ? "-d" : "-n",
-        words->count,    "-c",     words->in_flight, "--json",
-        files->json,     "--hgrm", files->hgrm,      "--seed",
-        words->seed,     "--quiet"};
+        config->program, "load",        words->url,       settings->duration_ns ? "-d" : "-n",
+        words->count,    "-c",          words->in_flight, "--json",
+        files->json,     "--hgrm",      files->hgrm,      "--seed",
+        words->seed,     "--quiet",     "--client",       settings->client,
+        "--threads",     words->threads};
     size_t n = sizeof(always) / sizeof(always[0]);
     memcpy(argv, always, sizeof(always));
     /* Events count from the start, and the timeline shows all of it: no warm-up then. */
     if (settings->warmup && !events) {
         argv[n++] = "--warmup";
         argv[n++] = words->warmup;
+    }
+    if (settings->rate > 0) {
+        argv[n++] = "--rate";
+        argv[n++] = format_double(settings->rate, words->rate);
+        argv[n++] = "--arrivals";
+        argv[n++] = settings->arrivals == EXPERIMENT_POISSON ? "poisson" : "constant";
     }
     if (events) {
         argv[n++] = "--timeline";

@@ -29,6 +29,9 @@ struct sample {
     double p999_ms;
     double max_ms;
     double generator_cpu; /* CPU time of the load generator over wall time: 1 = one whole core */
+    double thread_cpu;    /* the same of its busiest thread; 0 when it did not say */
+    uint64_t n_dropped;   /* requests of an open loop that were given up unsent */
+    char distrust[320];   /* why quoit load itself calls its result INVALID; "" when it does not */
     uint64_t counts[EXPERIMENT_MAX_SERVERS]; /* answers of Server1, Server2 … */
     uint64_t n_strangers;                    /* answers of any other server */
     char *hgrm;                              /* HdrHistogram text of the latencies; may be NULL */

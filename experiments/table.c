@@ -186,6 +186,19 @@ static void print_range(const cJSON *result, const char *key, struct buf *out)
         buf_appendf(out, "%.0f", isfinite(least) ? least : 0.);
 }
 
+/* What is not as usual. */
+static void print_load(const cJSON *load, struct buf *out)
+{
+    const char *client = outcome_text(load, "client");
+    if (outcome_number(load, "rate") > 0)
+        buf_appendf(out, ", open loop of %.6g requests/s (%s arrivals)",
+                    outcome_number(load, "rate"), outcome_text(load, "arrivals"));
+    if (*client && strcmp(client, "curl"))
+        buf_appendf(out, ", client %s", client);
+    if (outcome_number(load, "threads") > 1)
+        buf_appendf(out, ", %.0f generator threads", outcome_number(load, "threads"));
+}
+
 void table_print_conditions(const cJSON *result, struct buf *out)
 {
     buf_append_str(out, "N = ");
@@ -193,6 +206,7 @@ void table_print_conditions(const cJSON *result, struct buf *out)
     buf_append_str(out, " servers, ");
     print_range(result, "requests", out);
     buf_appendf(out, " requests a run, %.0f repeats", outcome_number(result, "repeats"));
+    print_load(json_get(result, "load"), out);
 }
 
 static void print_p(double p, struct buf *out)

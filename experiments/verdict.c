@@ -63,11 +63,14 @@ static void judge_counts(const struct run *run, cJSON *reasons)
                 "to %" PRIu64,
                 i + 1, sample->n_ok, sum);
         else if (!settings.load.duration_ns &&
-                 (sample->n_ok + sample->n_errors != settings.load.requests || sum != sample->n_ok))
+                 (sample->n_ok + sample->n_errors + sample->n_dropped != settings.load.requests ||
+                  sum != sample->n_ok))
             say(reasons,
                 "sample %zu: requests were lost: %" PRIu64 " were to be sent, %" PRIu64
-                " were answered, %" PRIu64 " failed; the servers' counts add up to %" PRIu64,
-                i + 1, settings.load.requests, sample->n_ok, sample->n_errors, sum);
+                " were answered, %" PRIu64 " failed, %" PRIu64
+                " were dropped; the servers' counts add up to %" PRIu64,
+                i + 1, settings.load.requests, sample->n_ok, sample->n_errors, sample->n_dropped,
+                sum);
     }
     if (n_strangers && !run->experiment->events.n)
         say(reasons,
@@ -76,12 +79,20 @@ static void judge_counts(const struct run *run, cJSON *reasons)
             n_strangers);
 }
 
+/* Of the thread that is the bottleneck. */
+static double busiest_cpu(const struct run *run, const struct sample *sample)
+{
+    struct experiment_settings settings;
+    experiment_point(run->experiment, sample->point, &settings);
+    return settings.load.threads > 1 ? sample->thread_cpu : sample->generator_cpu;
+}
+
 static void judge_generator(const struct run *run, cJSON *reasons, cJSON *warnings)
 {
     double most = 0;
     size_t n = 0;
     for (size_t i = 0; i < run->n_samples; i++) {
-        double cpu = run->samples[i].generator_cpu;
+        double cpu = busiest_cpu(run, &run->samples[i]);
         n += cpu > VERDICT_MAX_GENERATOR_CPU;
         most = cpu > most ? cpu : most;
     }
@@ -97,6 +108,32 @@ static void judge_generator(const struct run *run, cJSON *reasons, cJSON *warnin
             "the load generator was saturated: it used up to %.0f %% of a core, above %.0f %% in "
             "%zu of %zu samples",
             most * 100, VERDICT_MAX_GENERATOR_CPU * 100, n, run->n_samples);
+}
+
+/* What quoit load itself says: an open loop whose requests went out late through its own doing, or
+ * not at all, did not offer the load that it was to offer. */
+static void judge_open_loop(const struct run *run, cJSON *reasons, cJSON *warnings)
+{
+    bool counts = run->experiment->about.measures == MEASURES_COUNTS;
+    uint64_t n_dropped = 0;
+    const char *distrust = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < run->n_samples; i++) {
+        const struct sample *sample = &run->samples[i];
+        n_dropped += sample->n_dropped;
+        n += *sample->distrust != 0;
+        distrust = *sample->distrust && !distrust ? sample->distrust : distrust;
+    }
+    if (distrust && counts)
+        say(warnings,
+            "in %zu of %zu samples %s: the counts do not depend on it, latencies are bounds", n,
+            run->n_samples, distrust);
+    else if (distrust)
+        say(reasons, "quoit load calls %zu of %zu samples INVALID: %s", n, run->n_samples,
+            distrust);
+    if (n_dropped)
+        say(run->experiment->events.n ? warnings : reasons,
+            "%" PRIu64 " requests were dropped, unsent when it was too late for them", n_dropped);
 }
 
 static void judge_fit(const struct run *run, const struct summary *summary, cJSON *reasons)
@@ -132,6 +169,7 @@ cJSON *verdict_judge(const struct run *run, const struct summary *summary)
         judge_errors(run, reasons);
     judge_counts(run, reasons);
     judge_generator(run, reasons, warnings);
+    judge_open_loop(run, reasons, warnings);
     if (!events)
         judge_fit(run, summary, reasons);
     endpoints_judge(run->endpoints, reasons);

@@ -51,16 +51,32 @@ static int window_run(const struct sample_config *config, const char *address, u
                       double *ret_rate, struct err *err)
 {
     const struct experiment_load *settings = &config->settings->load;
-    char url[4096], requests[24], in_flight[24], seed[24], json[4096], said[4096];
+    char url[4096], requests[24], in_flight[24], threads[24], seed[24], json[4096], said[4096];
     struct child load;
     snprintf(url, sizeof(url), "http://%s%s", address, settings->path);
     snprintf(requests, sizeof(requests), "%" PRIu64, settings->warmup);
     snprintf(in_flight, sizeof(in_flight), "%" PRIu64, settings->in_flight);
+    snprintf(threads, sizeof(threads), "%" PRIu64, settings->threads);
     snprintf(seed, sizeof(seed), "%" PRIu64, config->seed + 1 + number);
     snprintf(json, sizeof(json), "%s/window.json", config->dir);
     snprintf(said, sizeof(said), "%s/window.stderr", config->dir);
-    const char *const argv[] = {config->program, "load", url,      "-n", requests,  "-c", in_flight,
-                                "--json",        json,   "--seed", seed, "--quiet", NULL};
+    const char *const argv[] = {config->program,
+                                "load",
+                                url,
+                                "-n",
+                                requests,
+                                "-c",
+                                in_flight,
+                                "--client",
+                                settings->client,
+                                "--threads",
+                                threads,
+                                "--json",
+                                json,
+                                "--seed",
+                                seed,
+                                "--quiet",
+                                NULL};
     int status = child_start(&load, "quoit load", argv, said, -1, err);
     if (status < 0)
         return status;

@@ -14,7 +14,7 @@ static int build_placement(const struct snapshot_plan *plan, struct arena *arena
     struct placement_member *members = arena_zalloc(arena, n + 1, sizeof(*members));
     for (size_t i = 0; i < n; i++) {
         const struct snapshot_server *server = &plan->servers[picked ? picked[i] : i];
-        members[i] = (struct placement_member){server->id, server->name, 1};
+        members[i] = (struct placement_member){.id = server->id, .name = server->name, .weight = 1};
     }
     return placement_build(plan->placement, members, n, plan->hashes, ret_placement, err);
 }

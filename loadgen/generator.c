@@ -516,6 +516,10 @@ int generator_start(struct generator *generator, uint64_t began_ns, uint64_t epo
     generator->config.epoch_ns = epoch_ns;
     if (generator->settings->timeline_ns)
         generator->result->timeline = timeline_new(generator->settings->timeline_ns, began_ns);
+    if (generator->settings->n_latencies)
+        generator->result->latencies =
+            latencies_new(part_of(generator->settings->n_latencies, generator->config.index,
+                                  generator->config.n_generators));
     /* Signals are the main thread's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

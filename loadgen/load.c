@@ -15,7 +15,7 @@
 #define DRAIN_NS NS_PER_S
 /* For all that is not a connection: the loops, files, libraries. */
 #define SPARE_DESCRIPTORS 64
-#define DESCRIPTORS_A_THREAD 4
+#define DESCRIPTORS_A_THREAD (4 + CLIENT_SPARE_DESCRIPTORS)
 /* From the start of the threads to the plan's begin: time for all of them to be there. */
 #define START_NS (5 * NS_PER_MS)
 
@@ -162,6 +162,10 @@ static struct result *gather(struct load *load)
             whole->timeline = part->timeline;
             part->timeline = NULL;
         }
+        if (i == 0 && part->latencies)
+            whole->latencies = latencies_new(0);
+        if (part->latencies)
+            latencies_take(whole->latencies, part->latencies);
         result_merge(whole, part);
     }
     whole->interrupted = load->interrupted;

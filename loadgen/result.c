@@ -32,6 +32,7 @@ void result_free(struct result *result)
         hist_free(result->stages[i].service);
     }
     timeline_free(result->timeline);
+    latencies_free(result->latencies);
     hist_free(result->latency);
     hist_free(result->service);
     hist_free(result->lag);
@@ -56,6 +57,8 @@ static void record(struct result *result, enum verdict verdict, const struct cli
     if (verdict == VERDICT_OK) {
         result->n_ok++;
         hist_record(result->latency, latency_ns);
+        if (result->latencies)
+            latencies_record(result->latencies, latency_ns);
     } else {
         result->n_failed++;
     }

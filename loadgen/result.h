@@ -52,6 +52,7 @@
 #include "backends/client.h"
 #include "core/hist.h"
 #include "loadgen/arrivals.h"
+#include "loadgen/latencies.h"
 #include "loadgen/schedule.h"
 #include "loadgen/server_counts.h"
 #include "loadgen/timeline.h"
@@ -89,6 +90,7 @@ struct result_settings {
     uint64_t max_lag_ns;   /* a request later than that is dropped; 0: the timeout */
     uint64_t lag_bound_ns; /* p99 of the schedule lag above it makes the run invalid; 0: 1 ms */
     uint64_t timeline_ns;  /* width of a bucket; 0: no timeline */
+    uint64_t n_latencies;  /* single latencies to keep; 0: none are */
 };
 
 /* Of one segment of the plan. */
@@ -126,7 +128,8 @@ struct result {
     bool interrupted;
     struct result_thread threads[RESULT_MAX_THREADS];
     uint32_t n_threads;
-    struct timeline *timeline; /* NULL: none */
+    struct timeline *timeline;   /* NULL: none */
+    struct latencies *latencies; /* of good answers, as in the histogram; NULL: none are kept */
     /* The open loop; NULL and 0 in a closed one. */
     struct hist *service; /* ns, of good answers */
     struct hist *lag;     /* ns, of all that were sent at once */
@@ -155,7 +158,8 @@ void result_sent(struct result *result, uint64_t due_ns, uint64_t now_ns, uint32
                  bool late);
 /* A measured request is given up unsent. */
 void result_dropped(struct result *result, uint64_t due_ns, uint64_t now_ns, uint32_t stage);
-/* Adds what another thread, with the same settings, counted. Exact. */
+/* Adds what another thread, with the same settings, counted. Exact. Single latencies are not
+ * merged: latencies_take() moves them. */
 void result_merge(struct result *into, const struct result *from);
 /* After the last record: sorts what is to be sorted. */
 void result_finish(struct result *result);

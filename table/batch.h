@@ -15,7 +15,7 @@
  * The operations of a batch take effect in their order, each by itself: one that is refused stops
  * no other. The answer has a line for each:
  *
- *     ok ROWS          the shard's rows now
+ *     ok ROWS          the shard's rows now (after absent and drop: 0)
  *     exists KEY       insert, absent: this key is there (the smallest such)
  *     missing KEY      update, delete
  *     refused REASON   could not be meant: unknown shard, a row that is not canonical
@@ -36,6 +36,8 @@
 #include "table/row.h"
 
 #define BATCH_CONTENT_TYPE "text/x-quoit-batch"
+/* Of one batch; a longer one is refused whole. */
+#define BATCH_MAX_OPERATIONS 65536u
 
 enum batch_op {
     BATCH_INSERT,

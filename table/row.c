@@ -37,6 +37,20 @@ static int append_integer(struct buf *out, int64_t value)
     return buf_append(out, at, (size_t)(text + INTEGER_BYTES - at));
 }
 
+/* Whether an integer says it too, which is then how it is said. */
+static bool is_integral(double value)
+{
+    return value >= -0x1p63 && value < 0x1p63 && !(trunc(value) < value) && !(trunc(value) > value);
+}
+
+static int append_double(struct buf *out, double value)
+{
+    char text[FORMAT_DOUBLE_BYTES];
+    if (is_integral(value))
+        return append_integer(out, (int64_t)value);
+    return buf_append_str(out, format_double(value, text));
+}
+
 /* "-?[0-9]+" and nothing else, within int64. */
 static bool read_digits(const char *text, size_t n, int64_t *ret_value)
 {
@@ -61,14 +75,13 @@ static bool read_digits(const char *text, size_t n, int64_t *ret_value)
 static int append_number(struct buf *out, const char *column, const cJSON *node, struct err *err)
 {
     int64_t integer;
-    char text[FORMAT_DOUBLE_BYTES];
     if (json_int64(node, &integer) == 0)
         return append_integer(out, integer);
     /* Without a point or an exponent it was meant to be exact. */
     if (node->valuestring && strpbrk(node->valuestring, ".eE") == NULL)
         return err_set(err, -EINVAL, "\"%s\" is %.40s: an integer must fit 64 bits", column,
                        node->valuestring);
-    return buf_append_str(out, format_double(node->valuedouble, text));
+    return append_double(out, node->valuedouble); /* past 2^53 a fraction may be rounded away */
 }
 
 static int append_value(struct buf *out, const struct column *column, const cJSON *node,
@@ -220,9 +233,7 @@ static size_t read_number(const char *text, size_t n, struct row_value *value)
     value->number = strtod(copy, &end);
     if (*end != '\0' || !isfinite(value->number))
         return 0;
-    /* One that an integer could say is said by an integer. */
-    if (value->number >= -0x1p63 && value->number < 0x1p63 &&
-        !(trunc(value->number) < value->number) && !(trunc(value->number) > value->number))
+    if (is_integral(value->number))
         return 0;
     return strcmp(format_double(value->number, canonical), copy) == 0 ? len : 0;
 }
@@ -294,12 +305,11 @@ int row_join(const struct schema *schema, const struct row_value *values, struct
     int rc = 0;
     for (size_t i = 0; i < schema->n_columns && rc == 0; i++) {
         const struct row_value *value = &values[i];
-        char text[FORMAT_DOUBLE_BYTES];
         buf_append(out, i > 0 ? ",\"" : "{\"", 2);
         buf_append(out, schema->columns[i].name, schema->columns[i].n_name);
         buf_append(out, "\":", 2);
         rc = value->type == ROW_INTEGER  ? append_integer(out, value->integer)
-             : value->type == ROW_DOUBLE ? buf_append_str(out, format_double(value->number, text))
+             : value->type == ROW_DOUBLE ? append_double(out, value->number)
                                          : json_escape(out, value->text, value->n_bytes);
     }
     if (rc == 0)

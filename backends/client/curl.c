@@ -12,8 +12,10 @@
  * libcurl drops at the end of an answer and takes up with the next request, does not change between
  * two sleeps: no epoll_ctl a request.
  *
- * libcurl's cost a request grows with the handles of one multi (its connection cache and its timer
- * tree are searched), hence groups of at most `handles` slots, each with a multi of its own.
+ * libcurl's cost a request grows with the handles of one multi (its connection cache is walked and
+ * its timer tree searched for each), hence groups of `handles` slots, each with a multi of its own:
+ * one slot a group, and more where that would be more than MAX_GROUPS: a multi costs 40 kB and two
+ * descriptors. (Measured, 64 in flight: 3 % less CPU a request than with one multi.)
  *
  * Timeouts are kept here and not by CURLOPT_TIMEOUT_MS, which costs a timer-tree insertion a
  * request: all slots have the same timeout, so the list of busy slots in order of submission has
@@ -21,7 +23,6 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@
 #include <unistd.h>
 
 #include "backends/client.h"
+#include "backends/client/curl_memory.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -44,6 +46,8 @@
  * and more at a time is not cheaper (measured: 16.3 µs of CPU a request at 1, 14.5 at 4, 14.1 at 16
  * and without limit). */
 #define MAX_UNSENT 16
+/* Multis of one client when nobody says how many handles each is to have. */
+#define MAX_GROUPS 64u
 
 struct curl_params {
     uint64_t handles;
@@ -501,11 +505,6 @@ static size_t on_body(char *bytes, size_t size, size_t n_items, void *context)
 
 /* ---- the hooks ---- */
 
-static void curl_init_once(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static void set_up_slot(struct curl_client *self, struct curl_slot *slot)
 {
     CURL *easy = slot->easy;
@@ -517,6 +516,9 @@ static void set_up_slot(struct curl_client *self, struct curl_slot *slot)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    /* The address is numeric; else the cache of names is searched for old ones after each request.
+     */
+    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, self->headers);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error_text);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head_line);
@@ -580,16 +582,20 @@ static void curl_client_close(struct client *client)
     free(self);
 }
 
+static uint64_t choose_handles(const struct curl_params *params, uint32_t n_slots)
+{
+    return params->handles ? params->handles : (n_slots + MAX_GROUPS - 1) / MAX_GROUPS;
+}
+
 static int curl_client_open(const void *params, const struct client_config *config,
                             const struct client_handler *handler, void *context,
                             struct client **ret_client, struct err *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    const uint64_t handles = ((const struct curl_params *)params)->handles;
+    const uint64_t handles = choose_handles(params, config->n_slots);
     struct curl_client *self = mem_zalloc(1, sizeof(*self));
     char address[ADDR_TEXT_BYTES];
 
-    pthread_once(&once, curl_init_once);
+    curl_memory_init();
     self->config = *config;
     self->handler = handler;
     self->context = context;
@@ -762,10 +768,9 @@ static const struct option_def curl_options[] = {
      .type = OPTION_U64,
      .offset = offsetof(struct curl_params, handles),
      .metavar = "N",
-     .fallback = "64",
-     .min = 1,
+     .fallback = "0",
      .max = CLIENT_MAX_SLOTS,
-     .help = "easy handles in one multi handle"},
+     .help = "easy handles in one multi handle; 0: as few as 64 multi handles allow"},
     {.name = NULL},
 };
 

@@ -15,63 +15,23 @@
 #include "core/mem.h"
 #include "core/rng.h"
 #include "tests/support/alloc_count.h"
-#include "tests/support/placement_fixture.h"
+#include "tests/support/placement_pairs.h"
 
-#define MAX_PARTS 128
-#define N_KEYS 4000u
 /* 40 servers with 9 virtual nodes fit in the default 512 slots. */
 #define MANY 40u
-
-static const struct part *placements[MAX_PARTS], *hashes[MAX_PARTS];
-static size_t n_placements, n_hashes;
-
-/* Says which pair broke the claim. */
-#define CLAIM(holds)                                                                               \
-    do {                                                                                           \
-        if (!(holds))                                                                              \
-            fail_msg("%s over %s: not so: %s", fixture->spec.part->name,                           \
-                     fixture->hashes.request.part->name, #holds);                                  \
-    } while (0)
-
-/* Runs a check over every pair. */
-static void each_pair(void (*check)(const struct placement_fixture *fixture))
-{
-    for (size_t i = 0; i < n_placements; i++) {
-        for (size_t j = 0; j < n_hashes; j++) {
-            struct placement_fixture fixture;
-            placement_fixture_open(&fixture, placements[i]->name, hashes[j]->name);
-            check(&fixture);
-            placement_fixture_close(&fixture);
-        }
-    }
-}
-
-static const struct placement_ops *ops_of(const struct placement_fixture *fixture)
-{
-    return (const struct placement_ops *)fixture->spec.part;
-}
-
-/* Half request ids, half from the whole range, and the two ends. */
-static uint64_t key_number(unsigned i)
-{
-    if (i < 2)
-        return i == 0 ? 0 : UINT64_MAX;
-    return i % 2 ? REQUEST_ID_FIRST + rng_mix64(i) % 900000 : rng_mix64(i);
-}
-
-static void fill_ids(uint64_t *ids, size_t n)
-{
-    draw_ids(n, 1000000, ids, n);
-}
+#define N_KEYS 4000u
 
 /* ---- basic ---------------------------------------------------------------------------------- */
 
-static void registry_holds_the_placements_of_the_foundation(void **state)
+static void registry_holds_the_placements(void **state)
 {
+    const struct part *parts[PLACEMENT_PAIRS_MAX];
     (void)state;
     assert_non_null(family_find(&placement_family, "slots"));
     assert_non_null(family_find(&placement_family, "ring"));
     assert_non_null(family_find(&placement_family, "modulo"));
+    assert_true(placement_pairs_list(&placement_family, parts) >=
+                18); /* and those of the laboratory */
     assert_null(family_find(&placement_family, "template"));
 }
 
@@ -83,7 +43,15 @@ static void check_part(const struct placement_fixture *fixture)
     CLAIM(ops->part.source && ops->part.source[0]);
     CLAIM((ops->part.options == NULL) == (ops->part.params_size == 0));
     CLAIM(ops->build && ops->free && ops->lookup && ops->lookup_n && ops->bytes);
-    CLAIM(((ops->caps & PLACEMENT_EXACT_SHARES) != 0) == (ops->shares != NULL));
+    unsigned caps = ops->caps;
+    CLAIM(((caps & PLACEMENT_EXACT_SHARES) != 0) == (ops->shares != NULL));
+    CLAIM(((caps & PLACEMENT_INCREMENTAL) != 0) == (ops->add != NULL));
+    CLAIM(((caps & PLACEMENT_INCREMENTAL) != 0) == (ops->remove != NULL));
+    CLAIM(!(caps & PLACEMENT_HISTORY) || caps & PLACEMENT_INCREMENTAL);
+    CLAIM(((caps & PLACEMENT_LOAD_AWARE) != 0) == (ops->lookup_loaded != NULL));
+    CLAIM(!(caps & PLACEMENT_MINIMAL_REWEIGH) ||
+          (caps & PLACEMENT_MINIMAL_MOVES && caps & PLACEMENT_WEIGHTED));
+    CLAIM(!(caps & PLACEMENT_MINIMAL_MOVES) || !(caps & PLACEMENT_MINIMAL_TAIL));
 }
 
 static void every_placement_says_what_it_is(void **state)
@@ -295,56 +263,24 @@ static void the_order_of_members_is_irrelevant_where_claimed(void **state)
     each_pair(check_order);
 }
 
-/* `fewer` lacks ids[without]: seen from `more` a removal, from `fewer` an addition. */
-static void check_moves_of_one(const struct placement_fixture *fixture, const uint64_t *ids,
-                               size_t n, size_t without)
-{
-    uint64_t rest[MANY];
-    size_t n_rest = 0;
-    for (size_t i = 0; i < n; i++)
-        if (i != without)
-            rest[n_rest++] = ids[i];
-    struct placement *more = placement_fixture_build(fixture, ids, n);
-    struct placement *fewer = placement_fixture_build(fixture, rest, n_rest);
-    for (unsigned i = 0; i < N_KEYS; i++) {
-        uint64_t id_more = ids[placement_lookup(more, key_number(i))];
-        uint64_t id_fewer = rest[placement_lookup(fewer, key_number(i))];
-        CLAIM(id_more == id_fewer || id_more == ids[without]);
-    }
-    placement_free(more);
-    placement_free(fewer);
-}
-
-static void check_moves(const struct placement_fixture *fixture)
-{
-    if (!(ops_of(fixture)->caps & PLACEMENT_MINIMAL_MOVES))
-        return;
-    static const size_t sizes[] = {2, 3, 6, 20};
-    for (size_t s = 0; s < 4; s++) {
-        uint64_t ids[MANY];
-        fill_ids(ids, sizes[s]);
-        for (size_t without = 0; without < sizes[s]; without++)
-            check_moves_of_one(fixture, ids, sizes[s], without);
-        for (size_t i = 0; i < sizes[s]; i++)
-            ids[i] = i + 1; /* the first servers of an LB */
-        check_moves_of_one(fixture, ids, sizes[s], sizes[s] - 1);
-    }
-}
-
-static void a_change_moves_only_the_changed_members_keys_where_claimed(void **state)
-{
-    (void)state;
-    each_pair(check_moves);
-}
-
 /* Keys k·φ (Weyl's sequence) fill the circle evenly, in its top bits as in its bottom ones, so
  * counting lookups under the identity measures the hash space itself. */
-static void count_space(const struct placement *placement, double *shares)
+static void count_space(const struct placement *placement, unsigned n_keys, double *shares)
 {
-    enum { N = 1 << 18 };
     memset(shares, 0, placement->n_members * sizeof(*shares));
-    for (uint64_t k = 0; k < N; k++)
-        shares[placement_lookup(placement, k * UINT64_C(0x9e3779b97f4a7c15))] += 1.0 / N;
+    for (uint64_t k = 0; k < n_keys; k++)
+        shares[placement_lookup(placement, k * UINT64_C(0x9e3779b97f4a7c15))] += 1.0 / n_keys;
+}
+
+/* How far counting may be off: six standard deviations, unless the keys that fill the circle fall
+ * in order: on a circle, and not hashed once more. */
+static double shares_tolerance(const struct placement_fixture *fixture, double share,
+                               unsigned n_keys)
+{
+    const struct placement_ops *ops = ops_of(fixture);
+    if (ops->owner_at && !(ops->caps & PLACEMENT_OWN_KEY_HASH))
+        return 0.001;
+    return 6 * sqrt(share * (1 - share) / n_keys) + 1e-6;
 }
 
 /* The same for those that have a circle: how much of it each member owns. */
@@ -358,6 +294,7 @@ static void count_circle(const struct placement *placement, double *shares)
 
 static void check_shares(const struct placement_fixture *fixture)
 {
+    enum { N_SPACE = 1 << 18 };
     if (!ops_of(fixture)->shares)
         return;
     static const size_t sizes[] = {1, 2, 3, 10, MANY};
@@ -370,10 +307,10 @@ static void check_shares(const struct placement_fixture *fixture)
                                     (struct hash){.ops = &identity_hash}, &placement, &err) == 0);
         double shares[MANY], counted[MANY], sum = 0;
         placement->ops->shares(placement, shares);
-        count_space(placement, counted);
+        count_space(placement, N_SPACE, counted);
         for (size_t i = 0; i < sizes[s]; i++) {
             CLAIM(shares[i] >= 0.0);
-            CLAIM(fabs(shares[i] - counted[i]) < 0.001);
+            CLAIM(fabs(shares[i] - counted[i]) <= shares_tolerance(fixture, shares[i], N_SPACE));
             sum += shares[i];
         }
         CLAIM(fabs(sum - 1.0) < 1e-9);
@@ -393,35 +330,11 @@ static void shares_sum_to_one_and_agree_with_counting_and_the_circle(void **stat
 
 /* ---- balance -------------------------------------------------------------------------------- */
 
-/* Balance can be asked of a placement only under a hash that mixes: flipping an input bit flips
- * each output bit about every second time. */
-static bool hash_mixes(struct hash hash)
-{
-    enum { N = 500 };
-    for (unsigned bit = 0; bit < 20; bit++) {
-        unsigned key_flips[64] = {0}, point_flips[64] = {0};
-        for (uint64_t i = 0; i < N; i++) {
-            uint64_t x = 100000 + i * 1801, mask = UINT64_C(1) << bit;
-            uint64_t key = hash_key(hash, x) ^ hash_key(hash, x ^ mask);
-            uint64_t point = hash_point(hash, x, i) ^ hash_point(hash, x ^ mask, i);
-            for (unsigned o = 0; o < 64; o++) {
-                key_flips[o] += (unsigned)(key >> o & 1);
-                point_flips[o] += (unsigned)(point >> o & 1);
-            }
-        }
-        for (unsigned o = 0; o < 64; o++) {
-            /* 6 standard deviations of a binomial (N, 1/2) are 67 */
-            if (abs((int)key_flips[o] - N / 2) > 67 || abs((int)point_flips[o] - N / 2) > 67)
-                return false;
-        }
-    }
-    return true;
-}
-
 static void at_least_one_hash_mixes_and_the_polynomials_do_not(void **state)
 {
     (void)state;
-    size_t n_mix = 0;
+    const struct part *hashes[PLACEMENT_PAIRS_MAX];
+    size_t n_mix = 0, n_hashes = placement_pairs_list(&hash_family, hashes);
     for (size_t i = 0; i < n_hashes; i++) {
         struct hash_choice choice;
         struct err err;
@@ -450,12 +363,14 @@ static void check_spread(const struct placement_fixture *fixture)
     const struct placement_ops *ops = ops_of(fixture);
     if (!ops->shares || !ops->spread || !hash_mixes(fixture->hashes.pair.server))
         return;
-    enum { TRIALS = 400 };
     static const size_t sizes[] = {2, 3, 10, 20};
     for (size_t s = 0; s < 4; s++) {
         size_t n = sizes[s];
+        double expected = ops->spread(fixture->spec.params, n);
+        /* Tables that are even to an entry have no luck to average out. */
+        const unsigned n_trials = expected < 0.001 ? 3 : 400;
         double sum_squares = 0;
-        for (uint64_t trial = 0; trial < TRIALS; trial++) {
+        for (uint64_t trial = 0; trial < n_trials; trial++) {
             uint64_t ids[MANY];
             double shares[MANY];
             draw_ids(trial, 1000000, ids, n);
@@ -465,8 +380,7 @@ static void check_spread(const struct placement_fixture *fixture)
             sum_squares += cov * cov;
             placement_free(placement);
         }
-        double measured = sqrt(sum_squares / TRIALS);
-        double expected = ops->spread(fixture->spec.params, n);
+        double measured = sqrt(sum_squares / n_trials);
         print_message("%s over %s, N = %zu: CoV %.4f, expected %.4f\n", ops->part.name,
                       fixture->hashes.request.part->name, n, measured, expected);
         /* CoV² of N members is about χ² with N − 1 degrees of freedom: over 400 trials the root
@@ -484,7 +398,8 @@ static void the_spread_of_shares_is_the_theorys(void **state)
 static void check_counts(const struct placement_fixture *fixture)
 {
     const struct placement_ops *ops = ops_of(fixture);
-    if (!ops->shares || !hash_mixes(fixture->hashes.pair.request))
+    if (!ops->shares || ops->caps & PLACEMENT_OWN_KEY_HASH ||
+        !hash_mixes(fixture->hashes.pair.request))
         return;
     struct placement *placement = placement_fixture_build_n(fixture, 10);
     uint64_t counts[10], total = 0;
@@ -522,10 +437,10 @@ static void check_weights(const struct placement_fixture *fixture)
         draw_ids(trial, 1000000, ids, 4);
         CLAIM(placement_fixture_try(fixture, ids, weights, 4, (struct hash){.ops = &identity_hash},
                                     &placement, &err) == 0);
-        if (ops->shares)
+        if (ops->shares && !(ops->caps & PLACEMENT_DRAWN))
             ops->shares(placement, shares);
         else
-            count_space(placement, shares);
+            count_space(placement, 1 << 14, shares);
         for (size_t i = 0; i < 4; i++)
             mean[i] += shares[i] / TRIALS;
         placement_free(placement);
@@ -546,14 +461,16 @@ static void check_allocations(const struct placement_fixture *fixture)
 {
     struct placement *placement = placement_fixture_build_n(fixture, MANY);
     uint32_t out[MANY];
-    uint64_t sum = 0;
+    uint64_t sum = 0, none[MANY] = {0};
+    const struct placement_loads loads = {.of = none, .total = 0};
     uint64_t before = alloc_count();
     for (unsigned i = 0; i < 1000; i++) {
         sum += placement_lookup(placement, key_number(i));
         placement_lookup_n(placement, key_number(i), i % (MANY + 1), out);
+        sum += placement_lookup_loaded(placement, key_number(i), &loads);
     }
     CLAIM(alloc_count() == before);
-    CLAIM(sum < 1000 * (uint64_t)MANY);
+    CLAIM(sum < 2000 * (uint64_t)MANY);
     placement_free(placement);
 }
 
@@ -601,10 +518,8 @@ static void threads_share_a_placement(void **state)
 int main(void)
 {
     alloc_count_init();
-    n_placements = family_list(&placement_family, placements, MAX_PARTS);
-    n_hashes = family_list(&hash_family, hashes, MAX_PARTS);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(registry_holds_the_placements_of_the_foundation),
+        cmocka_unit_test(registry_holds_the_placements),
         cmocka_unit_test(every_placement_says_what_it_is),
         cmocka_unit_test(no_members_get_no_key),
         cmocka_unit_test(a_single_member_gets_every_key),
@@ -613,7 +528,6 @@ int main(void)
         cmocka_unit_test(bad_members_are_refused_with_the_reason),
         cmocka_unit_test(thousands_of_members_are_placed_or_refused_with_the_reason),
         cmocka_unit_test(the_order_of_members_is_irrelevant_where_claimed),
-        cmocka_unit_test(a_change_moves_only_the_changed_members_keys_where_claimed),
         cmocka_unit_test(shares_sum_to_one_and_agree_with_counting_and_the_circle),
         cmocka_unit_test(at_least_one_hash_mixes_and_the_polynomials_do_not),
         cmocka_unit_test(the_spread_of_shares_is_the_theorys),

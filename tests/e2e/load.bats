@@ -166,7 +166,33 @@ nowhere=127.0.0.2:1
     refuses "duration" "$URL" -d never
     refuses "2 apples" "$URL" --warmup "2 apples"
     refuses "carl" "$URL" --client carl
-    refuses "handles" "$URL" --client curl:handles=0
+    refuses "handles" "$URL" --client curl:handles=65537
+    refuses "at most 33554432" "$URL" -n 40000000 --latencies "$BATS_TEST_TMPDIR/latencies"
     refuses "--wrong" "$URL" --wrong
     refuses "unexpected argument" "$URL" "$URL"
+}
+
+@test "the percentiles are those of the sorted latencies of the same run, within 0.1 %" {
+    run "$BATS_TEST_DIRNAME/../bench/hist_bench.sh" "$QUOIT" 20000
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "$(grep -c 'off by' <<<"$output")" -eq 20 ]
+    [[ $output == *"every percentile within 0.1 % of its exact value"* ]]
+}
+
+@test "--latencies writes one line for every good answer of every thread" {
+    file=$BATS_TEST_TMPDIR/latencies
+    run --separate-stderr "$QUOIT" load "$URL" -n 1001 -c 7 --threads 3 --warmup 100 --latencies "$file"
+    [ "$status" -eq 0 ]
+    [ "$(wc -l <"$file")" -eq 1001 ]
+    ! grep -qvE '^[1-9][0-9]*$' "$file"
+    run --separate-stderr "$QUOIT" load "http://$nowhere/" -n 5 --latencies "$file"
+    [ "$status" -eq 1 ]
+    [ ! -s "$file" ]
+}
+
+@test "--latencies says which file it cannot write" {
+    run --separate-stderr "$QUOIT" load "$URL" -n 10 --quiet --latencies /nonexistent/latencies
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"/nonexistent/latencies"* ]]
 }

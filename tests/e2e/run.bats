@@ -203,6 +203,33 @@ small_result() { # NAME FILE
     done
 }
 
+@test "how a load is sent is the experiment's to say, and an axis may vary it" {
+    FAKE_LOG=$dir/calls run_fake --set load.rate=2500 --set load.arrivals=poisson \
+        --set load.client=raw --set load.threads=2
+    expect_status 0
+    [[ $output == *"open loop of 2500 requests/s (poisson arrivals), client raw, 2 generator"* ]]
+    [ "$(grep -c '^load .*--client raw --threads 2 .*--rate 2500 --arrivals poisson' "$dir/calls")" -eq \
+        "$(grep -c '^load ' "$dir/calls")" ]
+    rm "$dir/calls"
+    FAKE_LOG=$dir/calls run_fake --set axis.vary=load.rate --set axis.values="0 300"
+    expect_status 0
+    grep -q -- '--rate 300 --arrivals constant' "$dir/calls"
+    grep '^load ' "$dir/calls" | grep -qv -- --rate
+    run_fake --set load.client=crul
+    expect_status 2
+    expect_stderr "did you mean 'curl'?"
+}
+
+@test "a load that quoit load calls INVALID makes the experiment INVALID where rates are measured" {
+    export FAKE_REASON="the generator was saturated and missed its rate"
+    run_fake --set load.rate=2500 --set experiment.measures=rates
+    expect_status 4
+    [[ $output == *"INVALID"*"missed its rate"* ]]
+    run_fake --set load.rate=2500
+    expect_status 0
+    [[ $output == *"note: in "*"missed its rate"* ]]
+}
+
 @test "--lint says what to object to and runs nothing" {
     FAKE_LOG=$dir/calls run_fake --lint --set experiment.repeats=1 --set experiment.measures=rates \
         --set load.warmup=0

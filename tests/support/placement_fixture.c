@@ -1,5 +1,6 @@
 #include "tests/support/placement_fixture.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,14 +36,18 @@ int placement_fixture_try(const struct placement_fixture *fixture, const uint64_
                           struct placement **ret_placement, struct err *err)
 {
     struct placement_member *members = mem_zalloc(n + 1, sizeof(*members));
-    for (size_t i = 0; i < n; i++)
+    char(*names)[32] = mem_zalloc(n + 1, sizeof(*names));
+    for (size_t i = 0; i < n; i++) {
+        snprintf(names[i], sizeof(names[i]), "S%" PRIu64, ids[i]);
         members[i] = (struct placement_member){
-            .id = ids[i], .name = "member", .weight = weights ? weights[i] : 1};
+            .id = ids[i], .name = names[i], .weight = weights ? weights[i] : 1};
+    }
     struct hash_pair pair = fixture->hashes.pair;
     if (request.ops)
         pair.request = request;
     int rc = placement_build(&fixture->spec, members, n, &pair, ret_placement, err);
     free(members);
+    free(names);
     return rc;
 }
 

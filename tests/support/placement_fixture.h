@@ -16,7 +16,7 @@ struct placement_fixture {
 void placement_fixture_open(struct placement_fixture *fixture, const char *placement,
                             const char *hash);
 void placement_fixture_close(struct placement_fixture *fixture);
-/* Members of weight 1 with these ids. */
+/* Members of weight 1 with these ids, named S1, S2 … after them. */
 struct placement *placement_fixture_build(const struct placement_fixture *fixture,
                                           const uint64_t *ids, size_t n);
 /* ids of its own, 1 … n. */

@@ -76,6 +76,32 @@ static void experiment_reads_every_section(void **state)
     experiment_done(&experiment);
 }
 
+static void experiment_loads_can_be_open_and_have_a_client_and_threads(void **state)
+{
+    static const char *const axis[] = {"axis.vary=load.rate", "axis.values=0 2500.5"};
+    struct experiment experiment;
+    struct experiment_settings settings;
+    (void)state;
+    assert_int_equal(parse(ABOUT, &experiment, NULL), 0);
+    assert_true(experiment.settings.load.rate == 0);
+    assert_string_equal(experiment.settings.load.client, "curl");
+    assert_int_equal(experiment.settings.load.threads, 1);
+    experiment_done(&experiment);
+    const char *text = ABOUT "[load]\nrate = 100\narrivals = poisson\nclient = raw:connections=8\n"
+                             "threads = 2\n";
+    assert_int_equal(experiment_parse(text, strlen(text), "x.ini", NULL, 0, &experiment, NULL), 0);
+    assert_true(experiment.settings.load.rate == 100);
+    assert_int_equal(experiment.settings.load.arrivals, EXPERIMENT_POISSON);
+    assert_string_equal(experiment.settings.load.client, "raw:connections=8");
+    assert_int_equal(experiment.settings.load.threads, 2);
+    experiment_done(&experiment);
+    assert_int_equal(experiment_parse(ABOUT, strlen(ABOUT), "x.ini", axis, 2, &experiment, NULL),
+                     0);
+    experiment_point(&experiment, 1, &settings);
+    assert_true(settings.load.rate == 2500.5);
+    experiment_done(&experiment);
+}
+
 static void experiment_names_file_line_and_what_was_meant(void **state)
 {
     (void)state;
@@ -102,6 +128,10 @@ static void experiment_refuses_what_is_missing_or_malformed(void **state)
     refuse("[experiment]\nname=../X\ntitle=T\nquestion=Q\n", "is not a name");
     refuse(ABOUT "[load]\npath = home\n", "does not begin with '/'");
     refuse(ABOUT "[load]\npath = /a b\n", "bytes that no path has");
+    refuse(ABOUT "[load]\nclient = crul\n", "did you mean 'curl'?");
+    refuse(ABOUT "[load]\nthreads = 8\nin_flight = 4\n", "8 threads share 4 in_flight");
+    refuse(ABOUT "[load]\narrivals = poisson\n", "arrivals are of an open loop");
+    refuse(ABOUT "[load]\nrate = -5\n", "x.ini:6: ");
     refuse(ABOUT "[figure]\nkind = ../../etc\n", "is not a word");
     refuse(ABOUT "[figure]\nkind = a b c d e f g h i\n", "at most 8 kinds");
     refuse(ABOUT "[experiment]\nrepeats = 1001\n", "x.ini:6: ");
@@ -222,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(experiment_fills_in_defaults),
         cmocka_unit_test(experiment_reads_every_section),
+        cmocka_unit_test(experiment_loads_can_be_open_and_have_a_client_and_threads),
         cmocka_unit_test(experiment_names_file_line_and_what_was_meant),
         cmocka_unit_test(experiment_refuses_what_is_missing_or_malformed),
         cmocka_unit_test(experiment_axes_multiply_and_the_second_turns_fastest),

@@ -80,6 +80,30 @@ static void rates_of_shared_cores_are_objected_to(void **state)
     cJSON_Delete(list);
 }
 
+static void an_open_loop_is_objected_to_for_its_arrivals_only(void **state)
+{
+    static const char *const constant[] = {"load.rate=500", NULL};
+    static const char *const poisson[] = {"load.rate=500", "load.arrivals=poisson", NULL};
+    static const char *const both[] = {"axis.vary=load.rate", "axis.values=0 500", NULL};
+    static const char *const threads[] = {"load.threads=4", NULL};
+    (void)state;
+    cJSON *list = plan_of(6, constant, 64);
+    assert_null(find(list, "closed loop"));
+    assert_non_null(strstr(said(list, "arrivals"), "evenly spaced"));
+    cJSON_Delete(list);
+    list = plan_of(6, poisson, 64);
+    assert_null(find(list, "closed loop"));
+    assert_null(find(list, "arrivals"));
+    cJSON_Delete(list);
+    list = plan_of(6, both, 64);
+    assert_non_null(find(list, "closed loop"));
+    assert_non_null(find(list, "arrivals"));
+    cJSON_Delete(list);
+    list = plan_of(6, threads, 7);
+    assert_non_null(strstr(said(list, "cores"), "up to 8 busy threads"));
+    cJSON_Delete(list);
+}
+
 static void counts_depend_on_none_of_that(void **state)
 {
     static const char *const counts[] = {"experiment.measures=counts", "load.warmup=0", NULL};
@@ -160,6 +184,7 @@ int main(void)
         cmocka_unit_test(one_repeat_and_few_repeats_are_objected_to),
         cmocka_unit_test(an_experiment_without_axis_has_no_baseline),
         cmocka_unit_test(rates_of_shared_cores_are_objected_to),
+        cmocka_unit_test(an_open_loop_is_objected_to_for_its_arrivals_only),
         cmocka_unit_test(counts_depend_on_none_of_that),
         cmocka_unit_test(modified_z_score_is_that_of_iglewicz_and_hoaglin),
         cmocka_unit_test(the_run_is_asked_for_outliers_spread_duration_and_warm_up),

@@ -69,6 +69,31 @@ static void sample_keeps_the_commonest_error(void **state)
     assert_string_equal(sample.error, "status_5xx, e.g. HTTP 503 from Server2");
 }
 
+static void sample_takes_what_the_generator_says_of_itself(void **state)
+{
+    struct sample sample;
+    (void)state;
+    assert_int_equal(
+        parse("{\"ok\":1,\"failed\":0,\"servers\":{\"Server1\":1},\"duration_s\":1,\"rate\":1,"
+              "\"generator\":{\"cpu_share\":1.1,\"threads\":[{\"cpu_share\":0.3},"
+              "{\"cpu_share\":0.8}]},\"open\":{\"dropped\":5},"
+              "\"verdict\":{\"valid\":false,\"reasons\":[\"saturated\",\"more\"]}}",
+              &sample, NULL),
+        0);
+    assert_true(sample.generator_cpu == 1.1 && sample.thread_cpu == 0.8);
+    assert_int_equal(sample.n_dropped, 5);
+    assert_string_equal(sample.distrust, "saturated");
+    /* One of an older program, and one that trusts itself. */
+    assert_int_equal(
+        parse("{\"ok\":1,\"failed\":0,\"servers\":{\"Server1\":1}," REST "}", &sample, NULL), 0);
+    assert_true(sample.thread_cpu == 0 && sample.n_dropped == 0 && !*sample.distrust);
+    assert_int_equal(parse("{\"ok\":1,\"failed\":0,\"servers\":{\"Server1\":1}," REST
+                           ",\"open\":null,\"verdict\":{\"valid\":true,\"reasons\":[]}}",
+                           &sample, NULL),
+                     0);
+    assert_true(sample.n_dropped == 0 && !*sample.distrust);
+}
+
 static void sample_without_answers_has_no_latency(void **state)
 {
     struct sample sample;
@@ -108,6 +133,7 @@ int main(void)
         cmocka_unit_test(sample_takes_every_number),
         cmocka_unit_test(sample_counts_strangers_apart),
         cmocka_unit_test(sample_keeps_the_commonest_error),
+        cmocka_unit_test(sample_takes_what_the_generator_says_of_itself),
         cmocka_unit_test(sample_without_answers_has_no_latency),
         cmocka_unit_test(sample_names_what_is_missing),
     };

@@ -98,12 +98,30 @@ static void table_says_conditions_fit_and_verdict(void **state)
     cJSON_Delete(result);
 }
 
+static void table_says_how_the_load_was_sent_where_it_is_not_as_usual(void **state)
+{
+    static const char *const open[] = {"load.rate=2500", "load.arrivals=poisson", "load.client=raw",
+                                       "load.threads=2", NULL};
+    static const char *const varies[] = {"axis.vary=load.rate", "axis.values=100 200", NULL};
+    cJSON *result = result_of(3, open);
+    (void)state;
+    table_print_conditions(result, &out);
+    expect("3 repeats, open loop of 2500 requests/s (poisson arrivals), client raw, 2 generator "
+           "threads");
+    cJSON_Delete(result);
+    result = result_of(3, varies);
+    table_print_conditions(result, &out);
+    assert_null(strstr(buf_str(&out), "open loop"));
+    cJSON_Delete(result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_has_a_row_for_every_server_of_a_point),
         cmocka_unit_test(table_of_points_has_rates_only_where_they_are_measured),
         cmocka_unit_test(table_says_conditions_fit_and_verdict),
+        cmocka_unit_test(table_says_how_the_load_was_sent_where_it_is_not_as_usual),
     };
     buf_init(&out, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,45 @@ static void verdict_refuses_a_saturated_generator_where_rates_are_measured(void 
     expect(true, NULL, "the counts do not depend on it");
 }
 
+static void verdict_looks_at_the_busiest_of_several_generator_threads(void **state)
+{
+    static const char *const threads[] = {"load.threads=2", NULL};
+    (void)state;
+    run_fixture_open(&fixture, 3, threads);
+    fixture.run.samples[0].generator_cpu = 1.6;
+    fixture.run.samples[0].thread_cpu = 0.85;
+    expect(true, NULL, NULL);
+    run_fixture_open(&fixture, 3, threads);
+    fixture.run.samples[0].generator_cpu = 1.2;
+    fixture.run.samples[0].thread_cpu = 0.95;
+    expect(false, "up to 95 % of a core", NULL);
+}
+
+static void verdict_refuses_what_quoit_load_calls_invalid(void **state)
+{
+    static const char *const counts[] = {"experiment.measures=counts", "load.rate=1000", NULL};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        run_fixture_open(&fixture, 3, i ? counts : counts + 1);
+        snprintf(fixture.run.samples[2].distrust, sizeof(fixture.run.samples[2].distrust),
+                 "requests went out late");
+        expect(i, i ? NULL : "quoit load calls 1 of 6 samples INVALID: requests went out late",
+               i ? "in 1 of 6 samples requests went out late: the counts" : NULL);
+    }
+}
+
+static void verdict_refuses_dropped_requests_and_calls_them_not_lost(void **state)
+{
+    static const char *const rate[] = {"load.rate=1000", NULL};
+    (void)state;
+    run_fixture_open(&fixture, 3, rate);
+    struct sample *sample = &fixture.run.samples[0];
+    sample->n_dropped = 7;
+    sample->n_ok -= 7;
+    sample->counts[0] -= 7;
+    expect(false, "7 requests were dropped, unsent", NULL);
+}
+
 static void verdict_refuses_counts_that_do_not_fit(void **state)
 {
     (void)state;
@@ -139,6 +178,9 @@ int main(void)
         cmocka_unit_test(verdict_refuses_lost_requests),
         cmocka_unit_test(verdict_refuses_replaced_servers),
         cmocka_unit_test(verdict_refuses_a_saturated_generator_where_rates_are_measured),
+        cmocka_unit_test(verdict_looks_at_the_busiest_of_several_generator_threads),
+        cmocka_unit_test(verdict_refuses_what_quoit_load_calls_invalid),
+        cmocka_unit_test(verdict_refuses_dropped_requests_and_calls_them_not_lost),
         cmocka_unit_test(verdict_refuses_counts_that_do_not_fit),
         cmocka_unit_test(verdict_lives_with_chance),
         cmocka_unit_test(verdict_marks_an_interrupted_run),

@@ -1,0 +1,73 @@
+#include "server/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+struct replica *replica_find_any(const struct service *service, const char *name, size_t n)
+{
+    struct replica *replica;
+    HASH_FIND(hh, service->replicas, name, n, replica);
+    return replica;
+}
+
+struct replica *replica_find(const struct service *service, const char *name, size_t n)
+{
+    struct replica *replica = replica_find_any(service, name, n);
+    return replica && !replica->drop ? replica : NULL;
+}
+
+void replica_add(struct service *service, struct store_shard *shard)
+{
+    struct replica *replica = mem_zalloc(1, sizeof(*replica));
+    size_t n = strlen(shard->name);
+    memcpy(replica->name, shard->name, n + 1);
+    replica->shard = shard;
+    HASH_ADD_KEYPTR(hh, service->replicas, replica->name, n, replica);
+    metric_set_gauge(&service->counters.shards, HASH_COUNT(service->replicas));
+}
+
+int service_init(struct service *service, struct store *store, const char *name,
+                 const char *store_text, struct err *err)
+{
+    for (size_t i = 1; i < store->n_shards; i++)
+        if (!schema_equal(&store->shards[0]->schema, &store->shards[i]->schema))
+            return err_set(err, -EINVAL,
+                           "the store holds shards of two tables: '%s' and '%s' differ in schema",
+                           store->shards[0]->name, store->shards[i]->name);
+    *service = (struct service){.store = store, .name = name, .store_text = store_text};
+    for (size_t i = 0; i < store->n_shards; i++)
+        replica_add(service, store->shards[i]);
+    if (store->n_shards > 0)
+        service->schema = store->shards[0]->schema;
+    return 0;
+}
+
+static void job_free(struct job *job)
+{
+    arena_done(&job->arena);
+    buf_done(&job->texts);
+    buf_done(&job->out);
+    free(job);
+}
+
+void service_done(struct service *service)
+{
+    store_close(service->store);
+    service->store = NULL;
+    while (service->jobs)
+        job_refuse(service->jobs, -EIO, "the server ended before the store had finished");
+    while (service->free_jobs) {
+        struct job *job = service->free_jobs;
+        service->free_jobs = job->next;
+        job_free(job);
+    }
+    struct replica *replica, *next;
+    HASH_ITER(hh, service->replicas, replica, next)
+    {
+        HASH_DEL(service->replicas, replica);
+        free(replica);
+    }
+}
