@@ -1,9 +1,11 @@
 /* quoit lb: the load balancer and, through its spawner, the servers of its cluster. */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backends/placement.h"
 #include "backends/spawner.h"
+#include "backends/store.h"
 #include "cmd/log_options.h"
 #include "cmd/verbs.h"
 #include "core/clock.h"
@@ -16,6 +18,7 @@ struct lb_options {
     const char *placement;
     const char *hash;
     const char *spawner;
+    const char *store;
     uint64_t n_threads;
     const char *state_dir;
     uint64_t heartbeat_ns;
@@ -40,7 +43,8 @@ static const struct option_def options[] = {
      .metavar = "N",
      .fallback = "3",
      .max = LB_MAX_SERVERS,
-     .help = "Servers to start, Server1 to ServerN; a state directory that knows a cluster wins"},
+     .help = "Servers to start, Server1 to ServerN; a state directory that knows a cluster wins; 0 "
+             "waits for /add or /init"},
     {.name = "placement",
      .type = OPTION_STRING,
      .offset = offsetof(struct lb_options, placement),
@@ -59,6 +63,14 @@ static const struct option_def options[] = {
      .metavar = "NAME[:k=v,...]",
      .fallback = "process",
      .help = "What starts and stops servers"},
+    {.name = "store",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct lb_options, store),
+     .metavar = "NAME[:k=v,...]",
+     .fallback = "memory",
+     .help =
+         "What servers keep the database's rows in; one that outlives them needs --state, where "
+         "each gets a directory"},
     {.name = "threads",
      .type = OPTION_U64,
      .offset = offsetof(struct lb_options, n_threads),
@@ -130,6 +142,8 @@ static const struct cli_verb lb_verb = {
     .details =
         "Starts N servers, keeps N alive, and routes GET /PATH to them by consistent hashing.\n"
         "Its own endpoints: GET /rep, POST /add, DELETE /rm, GET /cluster, /healthz, /metrics.\n"
+        "POST /init makes its servers a sharded, replicated database: GET /status, POST /read and\n"
+        "/write, PUT /update, DELETE /del.\n"
         "SIGTERM or SIGINT ends it in order, and its servers with it; a second one kills them.\n"
         "Killed outright, it leaves its servers serving: started again with the same --state it\n"
         "takes them over.",
@@ -145,6 +159,27 @@ static const char *own_path(char *path, size_t bytes)
         return "quoit";
     path[n] = '\0';
     return path;
+}
+
+/* "mysql" alone: nobody said which database. */
+static bool wants_private(const struct store_spec *store)
+{
+    return strcmp(store->text, "mysql") == 0;
+}
+
+static int read_store(const struct lb_options *opts, struct store_spec *store,
+                      struct lb_config *config)
+{
+    struct err err = {0};
+    if (store_spec_parse(opts->store, store, &err) != 0)
+        return cli_usage_error(&lb_verb, "--store: %s", err.message);
+    config->store = store->text;
+    config->store_durable = store_spec_caps(store) & STORE_DURABLE;
+    config->store_private = wants_private(store);
+    if ((config->store_durable || config->store_private) && !opts->state_dir)
+        return cli_usage_error(
+            &lb_verb, "--store %s needs a state directory: name one with --state", store->text);
+    return 0;
 }
 
 /* Fills config from the options. 0, or EXIT_USAGE after saying what is wrong. */
@@ -176,6 +211,7 @@ static int run(int argc, char **argv)
 {
     struct lb_options opts;
     struct lb_config config = {0};
+    struct store_spec store = {0};
     struct err err = {0};
     char path[4096];
     cli_parse(&lb_verb, argc, argv, &opts, 0, 0, NULL);
@@ -185,6 +221,8 @@ static int run(int argc, char **argv)
     config.server_args = server_args;
     config.program = own_path(path, sizeof(path));
     int code = make_config(&opts, &config);
+    if (code == 0)
+        code = read_store(&opts, &store, &config);
     if (code == 0) {
         code = lb_run(&config, &err) == 0 ? EXIT_OK : EXIT_FAILED;
         if (code != EXIT_OK)
@@ -192,6 +230,7 @@ static int run(int argc, char **argv)
     }
     spec_done(&config.placement);
     spec_done(&config.spawner);
+    store_spec_done(&store);
     hash_choice_done(&config.hashes);
     return code;
 }

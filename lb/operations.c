@@ -551,7 +551,6 @@ static int boot_again(struct control *control, struct operation *operation,
                       const struct state *state, struct err *err)
 {
     control->n_target = state->n_target;
-    control->next_uid = state->next_uid;
     operation->n_members++; /* the loop itself: one lost at once must not end the boot within it */
     restore_database(control, state);
     int rc = restore_servers(control, operation, state, err);
@@ -568,6 +567,7 @@ static int boot_again(struct control *control, struct operation *operation,
 int operation_boot(struct control *control, const struct state *state, bool found, struct err *err)
 {
     struct operation *operation = queue(control, OPERATION_BOOT, NULL);
+    control->next_uid = state->next_uid;
     int rc =
         found ? boot_again(control, operation, state, err) : boot_anew(control, operation, err);
     if (rc != 0) {

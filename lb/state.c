@@ -377,6 +377,24 @@ static void remove_leftovers(const char *dir)
     closedir(entries);
 }
 
+/* A number is used once, also when the state file was moved away and the directories stayed: a new
+ * server must not find old rows. */
+static void raise_next_uid(const char *dir, struct state *state)
+{
+    char *path = mem_printf("%s/servers", dir);
+    DIR *entries = opendir(path);
+    free(path);
+    if (!entries)
+        return;
+    for (struct dirent *entry; (entry = readdir(entries));) {
+        char *end;
+        unsigned long long number = strtoull(entry->d_name, &end, 10);
+        if (*end == '\0' && end != entry->d_name && number < INT64_MAX && number >= state->next_uid)
+            state->next_uid = number + 1;
+    }
+    closedir(entries);
+}
+
 int state_open(const char *dir, struct mailbox *control, struct arena *arena,
                struct state *ret_state, int *ret_found, struct state_store **ret_store,
                struct err *err)
@@ -397,6 +415,8 @@ int state_open(const char *dir, struct mailbox *control, struct arena *arena,
         remove_leftovers(dir);
     if (rc == 0)
         rc = load(store->path, arena, ret_state, ret_found, err);
+    if (rc == 0)
+        raise_next_uid(dir, ret_state);
     if (rc == 0) {
         rc = -pthread_create(&store->thread, NULL, write_states, store);
         if (rc != 0)
