@@ -12,6 +12,12 @@ static int compare_keys(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+void key_log_clear(struct key_log *log)
+{
+    free(log->keys);
+    *log = (struct key_log){0};
+}
+
 void key_log_sort(struct key_log *log)
 {
     if (log->n < 2)
@@ -22,12 +28,10 @@ void key_log_sort(struct key_log *log)
         if (log->keys[i] != log->keys[n - 1])
             log->keys[n++] = log->keys[i];
     log->n = n;
-}
-
-void key_log_clear(struct key_log *log)
-{
-    free(log->keys);
-    *log = (struct key_log){0};
+    if (n > LETTER_MAX_DIRTY_KEYS) {
+        key_log_clear(log);
+        log->too_many = true;
+    }
 }
 
 void key_log_add(struct key_log *log, const int64_t *keys, size_t n)
@@ -36,11 +40,8 @@ void key_log_add(struct key_log *log, const int64_t *keys, size_t n)
         return;
     if (log->n + n > log->capacity) {
         key_log_sort(log);
-        if (log->n + n > LETTER_MAX_DIRTY_KEYS) {
-            key_log_clear(log);
-            log->too_many = true;
+        if (log->too_many)
             return;
-        }
         /* Twice what is distinct, so that sorting is rare beside adding. */
         log->capacity = (log->n + n) * 2;
         log->keys = mem_realloc(log->keys, log->capacity, sizeof(*log->keys));

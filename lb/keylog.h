@@ -14,7 +14,7 @@ struct key_log {
 };
 
 void key_log_add(struct key_log *log, const int64_t *keys, size_t n);
-/* Ascending and distinct. */
+/* Makes them ascending and distinct, and finds whether they are too many. */
 void key_log_sort(struct key_log *log);
 void key_log_clear(struct key_log *log);
 
