@@ -176,6 +176,54 @@ double stats_chi_square(const uint64_t *counts, const double *shares, size_t n)
     return sum;
 }
 
+struct stats_cell {
+    double share;
+    uint64_t count;
+};
+
+static int stats_compare_cells(const void *left, const void *right)
+{
+    const struct stats_cell *a = left, *b = right;
+
+    return (a->share > b->share) - (a->share < b->share);
+}
+
+double stats_chi_square_pooled(const uint64_t *counts, const double *shares, size_t n,
+                               unsigned *ret_df)
+{
+    static const double least_expected = 5;
+    struct stats_cell cells[STATS_MAX_CELLS];
+    uint64_t total = 0, pooled_counts[STATS_MAX_CELLS];
+    double pooled_shares[STATS_MAX_CELLS];
+    size_t n_cells = 0, n_pooled = 0;
+
+    assert(n <= STATS_MAX_CELLS);
+    *ret_df = 0;
+    for (size_t i = 0; i < n; i++) {
+        total += counts[i];
+        if (shares[i] > 0)
+            cells[n_cells++] = (struct stats_cell){shares[i], counts[i]};
+        else if (counts[i] > 0)
+            return INFINITY;
+    }
+    qsort(cells, n_cells, sizeof(*cells), stats_compare_cells);
+    for (size_t i = 0; i < n_cells; i++) {
+        if (n_pooled == 0 || pooled_shares[n_pooled - 1] * (double)total >= least_expected) {
+            pooled_shares[n_pooled] = 0;
+            pooled_counts[n_pooled++] = 0;
+        }
+        pooled_shares[n_pooled - 1] += cells[i].share;
+        pooled_counts[n_pooled - 1] += cells[i].count;
+    }
+    if (n_pooled > 1 && pooled_shares[n_pooled - 1] * (double)total < least_expected) {
+        pooled_shares[n_pooled - 2] += pooled_shares[n_pooled - 1];
+        pooled_counts[n_pooled - 2] += pooled_counts[n_pooled - 1];
+        n_pooled--;
+    }
+    *ret_df = n_pooled > 1 ? (unsigned)n_pooled - 1 : 0;
+    return stats_chi_square(pooled_counts, pooled_shares, n_pooled);
+}
+
 /* x^a·e^−x / Γ(a): what the series and the continued fraction are multiplied by. */
 static double stats_gamma_front(double a, double x)
 {

@@ -44,6 +44,13 @@ struct stats_change stats_bootstrap_change(const double *before, size_t n_before
 /* Pearson's χ² of counts against expected shares (which sum to 1). Cells with expected share 0 must
  * have count 0, else the result is infinite. */
 double stats_chi_square(const uint64_t *counts, const double *shares, size_t n);
+/* The same, and its degrees of freedom, for counts that may be small: cells that expect fewer than
+ * 5 are taken together, smallest first, until they expect as many
+ * (Cochran, "Some methods for strengthening the common chi-square tests", Biometrics 1954), since
+ * χ² describes no smaller ones. n up to STATS_MAX_CELLS. */
+#define STATS_MAX_CELLS 4096
+double stats_chi_square_pooled(const uint64_t *counts, const double *shares, size_t n,
+                               unsigned *ret_df);
 /* P(X ≥ x) of the χ² distribution with df degrees of freedom: the regularized upper incomplete
  * gamma function Q(df/2, x/2) (series and continued fraction, DLMF §8.11, §8.9). */
 double stats_chi_square_p(double x, unsigned df);

@@ -58,24 +58,15 @@ static struct summary_number counts_number(const struct summary_point *point,
 static void point_fit(struct summary_point *point)
 {
     double shares[EXPERIMENT_MAX_SERVERS];
-    unsigned cells = 0;
-    for (size_t i = 0; i < point->n_servers; i++) {
+    for (size_t i = 0; i < point->n_servers; i++)
         shares[i] = point->servers[i].share;
-        cells += shares[i] > 0;
-    }
-    unsigned df = cells > 1 ? cells - 1 : 0;
     for (size_t i = 0; i < point->n_samples; i++) {
-        const uint64_t *counts = point->samples[i]->counts;
-        uint64_t n_answers = 0;
-        for (size_t s = 0; s < point->n_servers; s++)
-            n_answers += counts[s];
-        double x = n_answers ? stats_chi_square(counts, shares, point->n_servers) : 0;
+        unsigned df;
+        double x =
+            stats_chi_square_pooled(point->samples[i]->counts, shares, point->n_servers, &df);
         point->chi_square += x;
         point->df += df;
-        if (df)
-            point->sample_p[i] = isinf(x) ? 0 : stats_chi_square_p(x, df);
-        else
-            point->sample_p[i] = isinf(x) ? 0 : 1;
+        point->sample_p[i] = isinf(x) ? 0 : df ? stats_chi_square_p(x, df) : 1;
     }
     if (isinf(point->chi_square))
         point->p = 0;

@@ -135,8 +135,8 @@ void *curl_memory_realloc(void *block, size_t n_bytes)
     if (header->size_class == UNKEPT && size_class == UNKEPT) {
         if (n_bytes > SIZE_MAX - sizeof(*header))
             return NULL;
-        header = realloc(header, sizeof(*header) + n_bytes);
-        return header ? header + 1 : NULL;
+        struct header *grown = realloc(header, sizeof(*header) + n_bytes);
+        return grown ? grown + 1 : NULL;
     }
     if (header->size_class == size_class)
         return block;

@@ -1,5 +1,5 @@
-/* wyhash: Wang Yi's multiply mixer, final version 4.2. Two 64-bit numbers are multiplied to 128 bits
- * and the halves folded by exclusive or: one instruction that spreads every input bit, and the
+/* wyhash: Wang Yi's multiply mixer, final version 4.2. Two 64-bit numbers are multiplied to 128
+ * bits and the halves folded by exclusive or: one instruction that spreads every input bit, and the
  * fastest mixing there is on a processor with a wide multiplier. Bytes are hashed as published;
  * numbers by the published mixer of two numbers, two multiplications. A factor of zero loses the
  * other one: found by chance once in 2^64, and at will by somebody who looks for it. */

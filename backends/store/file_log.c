@@ -53,6 +53,13 @@ void file_log_add_closed(struct file_log *log, uint64_t number, uint64_t last_se
     log->closed[log->n_closed++] = (struct file_closed){.number = number, .last_seq = last_seq};
 }
 
+void file_log_drop_closed(struct file_log *log, size_t n)
+{
+    log->n_closed -= n;
+    for (size_t i = 0; i < log->n_closed; i++)
+        log->closed[i] = log->closed[i + n];
+}
+
 /* ---- batches ---- */
 
 static void push_batch(struct file_store *store)

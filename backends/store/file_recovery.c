@@ -506,8 +506,7 @@ static void remove_superfluous(struct recovery *r)
     size_t n = 0;
     while (n < log->n_closed && log->closed[n].last_seq <= r->snapshot.start_seq)
         remove_file(wal_segment_path(r->store->dir, log->closed[n++].number));
-    log->n_closed -= n;
-    memmove(log->closed, log->closed + n, log->n_closed * sizeof(*log->closed));
+    file_log_drop_closed(log, n);
     for (size_t i = 0; i + 1 < r->snapshots.n; i++)
         remove_file(wal_snapshot_path(r->store->dir, r->snapshots.all[i]));
 }

@@ -276,9 +276,7 @@ static void on_end(struct wal_job *job)
         fail(store);
         return;
     }
-    size_t n = snapshot->n_superfluous;
-    log->n_closed -= n;
-    memmove(log->closed, log->closed + n, log->n_closed * sizeof(*log->closed));
+    file_log_drop_closed(log, snapshot->n_superfluous);
     log->n_bytes -= snapshot->n_log_bytes;
     snapshot->state = FILE_SNAPSHOT_NONE;
     snapshot->number = snapshot->start_seq;
@@ -302,7 +300,8 @@ void file_snapshot_on_synced(struct file_store *store)
     while (n < log->n_closed && log->closed[n].last_seq <= snapshot->start_seq)
         n++;
     snapshot->superfluous = mem_alloc((n + 1) * sizeof(*snapshot->superfluous));
-    memcpy(snapshot->superfluous, log->closed, n * sizeof(*snapshot->superfluous));
+    for (size_t i = 0; i < n; i++)
+        snapshot->superfluous[i] = log->closed[i];
     snapshot->n_superfluous = n;
     snapshot->old_number = snapshot->number;
     struct wal_change change = {.op = WAL_END, .end = snapshot->end};

@@ -264,12 +264,15 @@ static void the_order_of_members_is_irrelevant_where_claimed(void **state)
 }
 
 /* Keys k·φ (Weyl's sequence) fill the circle evenly, in its top bits as in its bottom ones, so
- * counting lookups under the identity measures the hash space itself. */
+ * counting lookups under the identity measures the hash space itself. Where there is no circle,
+ * what falls in order there does not elsewhere, and random keys it is. */
 static void count_space(const struct placement *placement, unsigned n_keys, double *shares)
 {
     memset(shares, 0, placement->n_members * sizeof(*shares));
     for (uint64_t k = 0; k < n_keys; k++)
-        shares[placement_lookup(placement, k * UINT64_C(0x9e3779b97f4a7c15))] += 1.0 / n_keys;
+        shares[placement_lookup(placement, placement->ops->owner_at
+                                               ? k * UINT64_C(0x9e3779b97f4a7c15)
+                                               : rng_mix64(k))] += 1.0 / n_keys;
 }
 
 /* How far counting may be off: six standard deviations, unless the keys that fill the circle fall

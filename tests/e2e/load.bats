@@ -185,7 +185,7 @@ nowhere=127.0.0.2:1
     run --separate-stderr "$QUOIT" load "$URL" -n 1001 -c 7 --threads 3 --warmup 100 --latencies "$file"
     [ "$status" -eq 0 ]
     [ "$(wc -l <"$file")" -eq 1001 ]
-    ! grep -qvE '^[1-9][0-9]*$' "$file"
+    [ "$(grep -cE '^[1-9][0-9]*$' "$file")" -eq 1001 ]
     run --separate-stderr "$QUOIT" load "http://$nowhere/" -n 5 --latencies "$file"
     [ "$status" -eq 1 ]
     [ ! -s "$file" ]

@@ -277,6 +277,33 @@ static void stats_chi_square_of_impossible_counts_is_infinite(void **state)
     assert_exactly(stats_chi_square(nothing, shares, 3), 0);
 }
 
+static void stats_chi_square_takes_small_cells_together(void **state)
+{
+    (void)state;
+    unsigned df = 99;
+    /* 100 answers: 1 and 3 are expected of the first two, together still fewer than 5, so that the
+     * third joins them: (4 + 1 + 5 − 10)² / 10 + (50 − 60)² / 60 + (40 − 30)² / 30. */
+    const double shares[] = {0.60, 0.01, 0.30, 0.06, 0.03};
+    const uint64_t counts[] = {50, 4, 40, 5, 1};
+    assert_near(stats_chi_square_pooled(counts, shares, 5, &df), 100. / 60 + 100. / 30, 1e-12);
+    assert_int_equal(df, 2);
+    /* The last of them has nobody behind it to join: 4 are expected of each of three. */
+    const double thirds[] = {1. / 3, 1. / 3, 1. / 3};
+    const uint64_t twelve[] = {8, 2, 2};
+    assert_exactly(stats_chi_square_pooled(twelve, thirds, 3, &df), 0);
+    assert_int_equal(df, 0);
+    /* Large cells are as they were. */
+    const uint64_t many[] = {5000, 400, 4000, 500, 100};
+    assert_near(stats_chi_square_pooled(many, shares, 5, &df), stats_chi_square(many, shares, 5),
+                1e-9);
+    assert_int_equal(df, 4);
+    const double none[] = {1, 0};
+    const uint64_t strange[] = {5, 1}, nothing[] = {0, 0};
+    assert_true(isinf(stats_chi_square_pooled(strange, none, 2, &df)));
+    assert_exactly(stats_chi_square_pooled(nothing, none, 2, &df), 0);
+    assert_int_equal(df, 0);
+}
+
 static void stats_chi_square_p_agrees_with_the_tables(void **state)
 {
     static const struct {
@@ -351,6 +378,7 @@ int main(void)
             stats_change_shows_a_difference_where_there_is_none_about_as_often_as_it_says),
         cmocka_unit_test(stats_chi_square_of_a_known_table),
         cmocka_unit_test(stats_chi_square_of_impossible_counts_is_infinite),
+        cmocka_unit_test(stats_chi_square_takes_small_cells_together),
         cmocka_unit_test(stats_chi_square_p_agrees_with_the_tables),
         cmocka_unit_test(stats_chi_square_p_has_its_closed_forms),
         cmocka_unit_test(stats_chi_square_p_falls_from_one_to_zero),
