@@ -1,4 +1,5 @@
 #include "lb/control.h"
+#include "lb/upstream.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -215,12 +216,13 @@ static void on_letter(void *context, struct letter *raw)
  */
 
 /* What is left of the descriptors for each worker's clients, so that they cannot keep the cluster
- * from healing: a server takes a heartbeat's, a pidfd, a pipe while it starts, and one a worker. */
+ * from healing: a server takes a heartbeat's, a pidfd, a pipe while it starts, the writer's and a
+ * worker's channels. */
 static size_t max_clients(const struct control *control)
 {
     size_t n_threads = control->config->n_threads;
     size_t n_servers = control->n_target + SPARE_SERVERS;
-    size_t reserved = RESERVED_DESCRIPTORS + n_servers * (3 + n_threads);
+    size_t reserved = RESERVED_DESCRIPTORS + n_servers * (4 + N_CHANNELS * n_threads);
     size_t left = control->n_descriptors > reserved ? control->n_descriptors - reserved : 0;
     size_t each = left / n_threads;
     return each < MIN_CLIENTS ? MIN_CLIENTS : each < MAX_CLIENTS ? each : MAX_CLIENTS;
