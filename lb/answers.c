@@ -131,7 +131,7 @@ void answer_status(struct control *control, struct admin_call *call)
     const struct database *database = &control->database;
     struct buf *out = &call->answer;
     if (!database->configured) {
-        answer_refuse(control, call, 409, "no database is configured: POST /init does that");
+        answer_refuse(control, call, 409, "there is no database yet: POST /init first");
         return;
     }
     buf_appendf(out, "{\"N\":%zu,\"schema\":", member_count(control, MEMBER_SERVING));

@@ -736,7 +736,7 @@ static int begin(struct control *control, struct operation *operation)
     if (!cJSON_IsObject(body)) {
         rc = refuse(control, call, "the body is not a JSON object");
     } else if (operation->part2 && !control->database.configured) {
-        answer_refuse(control, call, 409, "no database is configured: POST /init does that");
+        answer_refuse(control, call, 409, "there is no database yet: POST /init first");
         rc = -ENXIO;
     } else if (operation->type == OPERATION_RM) {
         rc = begin_rm(control, operation, body);
