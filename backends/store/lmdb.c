@@ -90,7 +90,6 @@ static int code_of(int rc)
         return -ENOENT;
     case MDB_MAP_FULL:
     case MDB_DBS_FULL:
-    case EFBIG: /* the process may write no larger file */
         return -ENOSPC;
     default:
         return rc > 0 ? -rc : -EIO;

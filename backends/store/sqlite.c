@@ -102,7 +102,7 @@ static int code_of(sqlite3 *db, int rc)
         return -EBUSY;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        return system == ENOSPC || system == EDQUOT || system == EFBIG ? -ENOSPC : -EIO;
+        return system == ENOSPC || system == EDQUOT ? -ENOSPC : -EIO;
     default:
         return -EIO;
     }
