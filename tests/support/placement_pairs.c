@@ -1,8 +1,7 @@
 #include "tests/support/placement_pairs.h"
 
-#include <string.h>
-
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/rng.h"
 
