@@ -1,5 +1,7 @@
 /* quoit server: one server of a cluster, in the foreground. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "backends/store.h"
 #include "cmd/log_options.h"
@@ -44,7 +46,8 @@ static const struct option_def options[] = {
      .offset = offsetof(struct server_options, store),
      .metavar = "NAME[:k=v,...]",
      .fallback = "memory",
-     .help = "What keeps the rows of its shards; shims stand before it, joined by '+'"},
+     .help = "What keeps the rows of its shards; shims stand before it, joined by '+'; 'list' "
+             "prints what there is"},
     {.name = "data",
      .type = OPTION_STRING,
      .offset = offsetof(struct server_options, data_dir),
@@ -99,6 +102,10 @@ static int run(int argc, char **argv)
 {
     struct server_options opts;
     cli_parse(&server_verb, argc, argv, &opts, 0, 0, NULL);
+    if (strcmp(opts.store, "list") == 0) {
+        family_print(&store_family, stdout);
+        return EXIT_OK;
+    }
     if (!name_valid(opts.name))
         return cli_usage_error(&server_verb, "--name: '%s' is no server name", opts.name);
     log_options_apply(&opts.log);

@@ -41,6 +41,8 @@ void course_free(struct course *course)
         return;
     free(course->ok);
     free(course->failed);
+    free(course->p50_ms);
+    free(course->max_ms);
     free(course);
 }
 
@@ -323,7 +325,7 @@ static size_t cut_fields(char *line, char **fields)
 }
 
 struct columns {
-    size_t t, ns, ok, failed; /* which field */
+    size_t t, ns, ok, failed, p50, max; /* which field */
 };
 
 static int find_columns(char *const *fields, size_t n, struct columns *columns, struct err *err)
@@ -331,10 +333,9 @@ static int find_columns(char *const *fields, size_t n, struct columns *columns, 
     const struct {
         const char *name;
         size_t *into;
-    } wanted[] = {{"t_s", &columns->t},
-                  {"monotonic_ns", &columns->ns},
-                  {"ok", &columns->ok},
-                  {"failed", &columns->failed}};
+    } wanted[] = {{"t_s", &columns->t},      {"monotonic_ns", &columns->ns},
+                  {"ok", &columns->ok},      {"failed", &columns->failed},
+                  {"p50_ms", &columns->p50}, {"max_ms", &columns->max}};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         size_t at = 0;
         while (at < n && strcmp(fields[at], wanted[i].name))
@@ -359,8 +360,8 @@ static int add_bucket(struct course *course, char *const *fields, size_t n,
 {
     uint64_t ns, ok, failed;
     if (n <= columns->t || n <= columns->ns || n <= columns->ok || n <= columns->failed ||
-        !field_number(fields[columns->ns], &ns) || !field_number(fields[columns->ok], &ok) ||
-        !field_number(fields[columns->failed], &failed))
+        n <= columns->p50 || n <= columns->max || !field_number(fields[columns->ns], &ns) ||
+        !field_number(fields[columns->ok], &ok) || !field_number(fields[columns->failed], &failed))
         return err_set(err, -EINVAL, "not a row of numbers");
     if (!course->n_buckets) {
         double t = strtod(fields[columns->t], NULL);
@@ -380,12 +381,20 @@ static int add_bucket(struct course *course, char *const *fields, size_t n,
         size_t n_buckets = (size_t)index + 1;
         course->ok = mem_realloc(course->ok, n_buckets, sizeof(double));
         course->failed = mem_realloc(course->failed, n_buckets, sizeof(double));
-        for (size_t i = course->n_buckets; i < n_buckets; i++)
+        course->p50_ms = mem_realloc(course->p50_ms, n_buckets, sizeof(double));
+        course->max_ms = mem_realloc(course->max_ms, n_buckets, sizeof(double));
+        for (size_t i = course->n_buckets; i < n_buckets; i++) {
             course->ok[i] = course->failed[i] = 0;
+            course->p50_ms[i] = course->max_ms[i] = NAN;
+        }
         course->n_buckets = n_buckets;
     }
     course->ok[index] += (double)ok;
     course->failed[index] += (double)failed;
+    if (ok) {
+        course->p50_ms[index] = strtod(fields[columns->p50], NULL);
+        course->max_ms[index] = fmax(strtod(fields[columns->max], NULL), course->max_ms[index]);
+    }
     return 0;
 }
 

@@ -3,7 +3,8 @@
  *
  *   runner        kill ●
  *   LB's timeline      detected ● out ● spawned ● listens ●   serving ●
- *   load          |  842  |  840  |  611  |  845  |  843  |  answers in buckets of 50 ms  */
+ *   load          |  842  |  840  |  611  |  845  |  843  |  answers in buckets of 50 ms
+ *                    0.4     0.4     9.1     0.5     0.4     and how long the longest took, ms  */
 #ifndef QUOIT_EXPERIMENTS_COURSE_H
 #define QUOIT_EXPERIMENTS_COURSE_H
 
@@ -59,6 +60,8 @@ struct course {
     uint64_t begin_ns;   /* of the first bucket, at most one bucket before that */
     double *ok;          /* answers of every bucket */
     double *failed;
+    double *p50_ms; /* latency of the answers of every bucket; NaN where there is none */
+    double *max_ms;
     size_t n_buckets;
     struct course_event events[EVENTS_MAX];
     size_t n_events;

@@ -83,7 +83,7 @@ static void add_buckets(cJSON *tree, const char *key, const double *values, size
 {
     cJSON *list = cJSON_AddArrayToObject(tree, key);
     for (size_t i = 0; i < n; i++)
-        cJSON_AddItemToArray(list, json_double(values[i]));
+        cJSON_AddItemToArray(list, json_double(rounded(values[i])));
 }
 
 void course_add_outcome(cJSON *point_tree, const struct run *run, const struct summary_point *point)
@@ -108,6 +108,8 @@ void course_add_outcome(cJSON *point_tree, const struct run *run, const struct s
         json_add_double(tree, "begin_s", seconds_since_start(course, course->begin_ns));
         add_buckets(tree, "ok", course->ok, course->n_buckets);
         add_buckets(tree, "failed", course->failed, course->n_buckets);
+        add_buckets(tree, "p50_ms", course->p50_ms, course->n_buckets);
+        add_buckets(tree, "max_ms", course->max_ms, course->n_buckets);
     }
 }
 
@@ -242,6 +244,15 @@ static void print_value(double value, struct buf *out)
     buf_append_str(out, isfinite(value) ? format_double(value, text) : "NaN");
 }
 
+/* A field more, of a bucket's latency, when the result has any. */
+static void print_latency(const cJSON *value, struct buf *out)
+{
+    if (!value)
+        return;
+    buf_append_str(out, "\t");
+    print_value(cJSON_IsNumber(value) ? value->valuedouble : NAN, out);
+}
+
 /* The first and the last bucket are not whole and left out; a blank line ends each repeat. */
 static void print_rates(const cJSON *timeline, int n_point, struct buf *out)
 {
@@ -251,6 +262,8 @@ static void print_rates(const cJSON *timeline, int n_point, struct buf *out)
     const cJSON *repeat, *bucket;
     cJSON_ArrayForEach (repeat, repeats) {
         const cJSON *failed = cJSON_GetArrayItem(json_get(repeat, "failed"), 0);
+        const cJSON *p50 = cJSON_GetArrayItem(json_get(repeat, "p50_ms"), 0);
+        const cJSON *max = cJSON_GetArrayItem(json_get(repeat, "max_ms"), 0);
         double begin_s = outcome_number(repeat, "begin_s");
         int i = 0;
         cJSON_ArrayForEach (bucket, json_get(repeat, "ok")) {
@@ -261,9 +274,13 @@ static void print_rates(const cJSON *timeline, int n_point, struct buf *out)
                 print_value(bucket->valuedouble / bucket_s, out);
                 buf_append_str(out, "\t");
                 print_value(failed ? failed->valuedouble / bucket_s : 0, out);
+                print_latency(p50, out);
+                print_latency(max, out);
                 buf_append_str(out, "\n");
             }
             failed = failed ? failed->next : NULL;
+            p50 = p50 ? p50->next : NULL;
+            max = max ? max->next : NULL;
             i++;
         }
         buf_append_str(out, "\n");
@@ -355,12 +372,16 @@ static void print_event_arrays(const cJSON *result, struct buf *out)
 void course_print_variables(const cJSON *result, struct buf *out)
 {
     const cJSON *point, *event;
+    const cJSON *first = cJSON_GetArrayItem(json_get(result, "points"), 0);
+    bool has_latency =
+        json_get(cJSON_GetArrayItem(json_get(json_get(first, "timeline"), "repeats"), 0), "max_ms");
     int n_point = 0;
-    if (!cJSON_GetArraySize(json_get(cJSON_GetArrayItem(json_get(result, "points"), 0), "events")))
+    if (!cJSON_GetArraySize(json_get(first, "events")))
         return;
-    buf_appendf(out, "bucket_ms = %d\n", COURSE_BUCKET_MS);
+    buf_appendf(out, "bucket_ms = %d\nhas_latency = %d\n", COURSE_BUCKET_MS, has_latency);
     print_event_arrays(result, out);
-    buf_append_str(out, "$timeline << QUOIT_END\npoint\trepeat\ttypical\tt\trate\tfailed\n");
+    buf_appendf(out, "$timeline << QUOIT_END\npoint\trepeat\ttypical\tt\trate\tfailed%s\n",
+                has_latency ? "\tp50\tmax" : "");
     cJSON_ArrayForEach (point, json_get(result, "points")) {
         print_rates(json_get(point, "timeline"), ++n_point, out);
     }

@@ -13,7 +13,8 @@
  *     "events":[{"action":"kill","label":"SIGKILL Server1","planned_s":1,"at_s":{number},
  *                "failed":{number},"retried":{number},"steps":{"detected":{number},…}}],
  *     "retried":{number},
- *     "timeline":{"bucket_ms":50,"repeats":[{"begin_s":-0.013,"ok":[…],"failed":[…]}]}
+ *     "timeline":{"bucket_ms":50,"repeats":[{"begin_s":-0.013,"ok":[…],"failed":[…],
+ *                 "p50_ms":[…],"max_ms":[…]}]}         the last two null where nothing was answered
  *
  * where {number} is {"median","low","high","min","max","values":[one a sample]}; times of steps are
  * ms since the event, at_s and begin_s s since the load began. */
@@ -27,6 +28,7 @@ void course_make_table(const cJSON *result, struct grid *grid);
 /* gnuplot's variables, none without events:
  *
  *     bucket_ms n_events     numbers
+ *     has_latency            1: $timeline has p50 and max, in ms; old results do not
  *     event_label event_at event_end event_rows event_failed event_retried
  *                            arrays, one element an event of the first point: s since the load
  * began (the end: it is served again, or the call is answered), steps there are, most requests

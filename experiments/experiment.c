@@ -218,8 +218,9 @@ static const struct option_def figure_options[] = {
      .offset = AT(figure, table),
      .metavar = "ROWS",
      .fallback = "servers",
-     .choices = "servers|points|events",
-     .help = "one row a server of every point, one a point, or one an event"},
+     .choices = "servers|points|events|steps",
+     .help = "one row a server of every point, one a point, one an event, or one a step that "
+             "followed events of one kind"},
     {0},
 };
 
@@ -572,7 +573,8 @@ static int events_check(const struct experiment *experiment,
                         const struct experiment_settings *settings, struct err *err)
 {
     const struct event_list *events = &experiment->events;
-    if (!events->n && experiment->figure.table == TABLE_EVENTS)
+    if (!events->n &&
+        (experiment->figure.table == TABLE_EVENTS || experiment->figure.table == TABLE_STEPS))
         return err_set(err, -EINVAL, "figure.table: there are no events");
     if (events->n && events->at[events->n - 1].at_ns >= settings->load.duration_ns)
         return err_set(err, -EINVAL,

@@ -8,7 +8,8 @@
  *     [axis]        vary (SECTION.KEY)  values (blank-separated)  labels (separated by |)
  *     [axis2]       the same: the points are then the product, [axis2] turning fastest
  *     [events]      at TIME = what is done to the cluster then (events.h)
- *     [figure]      kind (plots/KIND.gp, several are allowed)  table (servers, points or events)
+ *     [figure]      kind (plots/KIND.gp, several are allowed)  table (servers, points, events,
+ * steps)
  *
  * Every key is a row of an option table (core/option.h); a key that is unknown, twice there or of a
  * bad value is an error that names file, line and what was probably meant. An indented line goes on
@@ -37,7 +38,7 @@ enum experiment_measures {
     MEASURES_COUNTS /* who answered what: a saturated generator is only worth a warning */
 };
 
-enum experiment_table { TABLE_SERVERS, TABLE_POINTS, TABLE_EVENTS };
+enum experiment_table { TABLE_SERVERS, TABLE_POINTS, TABLE_EVENTS, TABLE_STEPS };
 
 enum experiment_arrivals { EXPERIMENT_CONSTANT, EXPERIMENT_POISSON };
 

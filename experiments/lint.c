@@ -37,7 +37,11 @@ static bool claims_rates(const struct experiment *experiment)
 static void plan_repeats(const struct experiment *experiment, cJSON *list)
 {
     uint64_t n = experiment->about.repeats;
-    if (n == 1)
+    if (experiment->figure.table == TABLE_STEPS)
+        object(list, "independence",
+               "%zu events in each of %" PRIu64 " runs are taken for independent of each other",
+               experiment->events.n, n);
+    else if (n == 1)
         object(list, "repeats", "one repeat: no spread can be seen");
     else if (n < LINT_MIN_REPEATS)
         object(list, "repeats",

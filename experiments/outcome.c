@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "experiments/course_outcome.h"
+#include "experiments/healing.h"
 #include "experiments/lint.h"
 #include "experiments/verdict.h"
 
@@ -126,6 +127,7 @@ static cJSON *point_tree(const struct run *run, const struct summary_point *poin
             add_fit(tree, point);
         add_metrics(tree, point);
         course_add_outcome(tree, run, point);
+        healing_add_outcome(tree, run, point);
     }
     return tree;
 }
@@ -148,8 +150,10 @@ static void add_load(cJSON *result, const struct experiment *experiment)
 
 cJSON *outcome_make(const struct run *run, const struct summary *summary)
 {
-    static const char *const tables[] = {
-        [TABLE_SERVERS] = "servers", [TABLE_POINTS] = "points", [TABLE_EVENTS] = "events"};
+    static const char *const tables[] = {[TABLE_SERVERS] = "servers",
+                                         [TABLE_POINTS] = "points",
+                                         [TABLE_EVENTS] = "events",
+                                         [TABLE_STEPS] = "steps"};
     const struct experiment *experiment = run->experiment;
     const struct experiment_figure *figure = &experiment->figure;
     cJSON *result = cJSON_CreateObject();

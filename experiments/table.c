@@ -7,6 +7,7 @@
 
 #include "core/json.h"
 #include "experiments/course_outcome.h"
+#include "experiments/healing.h"
 #include "experiments/lint.h"
 #include "experiments/outcome.h"
 
@@ -165,6 +166,8 @@ void table_make(const cJSON *result, struct grid *ret_grid)
         make_points(result, ret_grid);
     else if (!strcmp(outcome_text(result, "table"), "events"))
         course_make_table(result, ret_grid);
+    else if (!strcmp(outcome_text(result, "table"), "steps"))
+        healing_make_table(result, ret_grid);
     else
         make_servers(result, ret_grid);
 }

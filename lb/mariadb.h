@@ -7,7 +7,9 @@
  *
  *     DIR/data        the databases                  DIR/sock      where it listens
  *     DIR/mariadbd    which process it is            DIR/log       what it says
- *     DIR/admin       our own password (0600)        DIR/N.password  that of server number N
+ *     DIR/N.password  that of server number N (0600)
+ *
+ * We ourselves need no password: the server knows us by our user id, as the socket tells it.
  *
  *   start ──▶ INSTALLING ──▶ STARTING ──▶ on_ready ──▶ RUNNING ── it dies ──▶ on_exit ──┐
  *                │   (no data yet)  ▲                                                   │

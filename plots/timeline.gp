@@ -1,11 +1,13 @@
-# What failures do to those who ask: throughput over time, and below, a panel an event, when each
-# step of the healing came, on a logarithmic scale of ms, since they lie from 1 ms to 1 s apart.
+# What failures do to those who ask: throughput over time; how long answers took, where the result has
+# that; and below, a panel an event, when each step of the healing came, on a logarithmic scale of ms,
+# since they lie from 1 ms to 1 s apart.
 #
 # Reads $timeline, $steps and the arrays event_…, one element an event. Draws the first point.
 
 width = 860
 head = 92
 top_height = 262
+wait_height = has_latency ? 176 : 0
 panel_gap = 26
 left_edge = 64
 right_edge = 18
@@ -17,7 +19,7 @@ step_height = 21
 panel_head = 62
 panel_foot = 30
 array row_y[n_rows]
-height = head + top_height + 22
+height = head + top_height + wait_height + 22
 do for [r = 1:n_rows] {
     most = 0
     do for [e = (r - 1) * n_columns + 1:(r * n_columns < n_events ? r * n_columns : n_events)] {
@@ -55,6 +57,10 @@ set label 5 'until the cluster is whole again' at screen across(309), screen dow
 
 stats $timeline using 'rate' nooutput
 top = STATS_max > 0 ? STATS_max * 1.02 : 1
+# Where a stall ends, all that waited is answered at once, which would hide everything else.
+highest = STATS_max
+clipped = has_latency && STATS_up_quartile > 0 && STATS_max > 3 * STATS_up_quartile
+if (clipped) { top = 2 * STATS_up_quartile }
 stats $timeline using 't' nooutput
 first_t = 0
 last_t = STATS_max + bucket_ms / 1000.0
@@ -68,10 +74,12 @@ set xrange [first_t:last_t]
 set yrange [0:top + words * pixel]
 set ytics 0, tick_step(top, 4), top format '%.0f' font tick_font textcolor rgb muted
 set xtics 0, tick_step(last_t, 8), last_t format '%g' font tick_font textcolor rgb muted
-set label 6 sprintf('requests/s, in buckets of %d ms', bucket_ms) at screen across(10), \
+rate_head = sprintf('requests/s, in buckets of %d ms', bucket_ms)
+if (clipped) { rate_head = rate_head.sprintf('; the highest, %.0f, is off the scale', highest) }
+set label 6 rate_head at screen across(10), \
     screen down(head + 4) left font sized(12) textcolor rgb muted
 set label 7 's since the load began' at screen across(width - right_edge), \
-    screen down(head + top_height + 8) right font sized(12) textcolor rgb muted
+    screen down(head + top_height + wait_height + 8) right font sized(12) textcolor rgb muted
 
 do for [e = 1:n_events] {
     set object (10 + e) rectangle from event_at[e], 0 to event_end[e], top \
@@ -91,6 +99,41 @@ do for [e = 1:n_events] {
     unset label (10 + e)
 }
 do for [i = 1:7] { unset label i }
+
+# ---- latency -------------------------------------------------------------------------------------
+
+if (has_latency) {
+    stats $timeline using 'p50' nooutput
+    low_wait = 10 ** floor(log10(STATS_min > 0.01 ? STATS_min : 0.01))
+    stats $timeline using 'max' nooutput
+    high_wait = 10 ** ceil(log10(STATS_max > low_wait * 10 ? STATS_max : low_wait * 10))
+    wait_top = head + top_height + 26
+    set tmargin at screen down(wait_top)
+    set bmargin at screen down(wait_top + wait_height - 56)
+    set logscale y
+    set yrange [low_wait:high_wait]
+    set ytics low_wait, 10, high_wait format '%g' font tick_font textcolor rgb muted
+    set label 1 'ms until answered: the longest and the median of each bucket' at \
+        screen across(10), screen down(wait_top - 14) left font sized(12) textcolor rgb muted
+    do for [e = 1:n_events] {
+        set object (10 + e) rectangle from event_at[e], low_wait to event_end[e], high_wait \
+            fillstyle solid 1 noborder fillcolor rgb faint behind
+        set arrow (10 + e) from event_at[e], low_wait to event_at[e], high_wait nohead \
+            linecolor rgb second linewidth 1.5 back
+    }
+    of_typical(ms) = column('typical') == 1 && column('point') == 1 ? ms : NaN
+    set label 2 'longest' at graph 0.004, graph 0.9 left font sized(12) textcolor rgb first
+    set label 3 'median' at graph 0.004, graph 0.12 left font sized(12) textcolor rgb third
+    plot $timeline using 't':(of_typical(column('max'))) with steps linecolor rgb first \
+            linewidth 2, \
+        $timeline using 't':(of_typical(column('p50'))) with steps linecolor rgb third linewidth 2
+    do for [e = 1:n_events] {
+        unset object (10 + e)
+        unset arrow (10 + e)
+    }
+    do for [i = 1:3] { unset label i }
+    unset logscale y
+}
 unset object 1
 unset arrow 1
 unset arrow 2

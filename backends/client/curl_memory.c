@@ -136,6 +136,7 @@ void *curl_memory_realloc(void *block, size_t n_bytes)
         if (n_bytes > SIZE_MAX - sizeof(*header))
             return NULL;
         struct header *grown = realloc(header, sizeof(*header) + n_bytes);
+        /* cppcheck-suppress memleak ; given out from behind its header */
         return grown ? grown + 1 : NULL;
     }
     if (header->size_class == size_class)

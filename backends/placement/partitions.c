@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "backends/placement.h"
-#include "backends/placement/table.h"
+#include "backends/placement/partition_table.h"
 #include "core/mem.h"
 
 struct partitions_params {
@@ -35,7 +35,7 @@ static const struct option_def partitions_options[] = {
 
 struct partitions {
     struct placement base;
-    struct table table;
+    struct partition_table table;
 };
 
 static int partitions_build(const void *params, const struct placement_member *members, size_t n,
@@ -44,8 +44,9 @@ static int partitions_build(const void *params, const struct placement_member *m
 {
     (void)hashes;
     const struct partitions_params *p = params;
-    struct table table = {0};
-    int rc = table_build(&table, "partitions", (uint32_t)p->n_partitions, true, members, n, err);
+    struct partition_table table = {0};
+    int rc = partition_table_build(&table, "partitions", (uint32_t)p->n_partitions, true, members,
+                                   n, err);
     if (rc != 0)
         return rc;
     struct partitions *partitions = mem_zalloc(1, sizeof(*partitions));
@@ -58,8 +59,8 @@ static int partitions_add(const struct placement *placement, const struct placem
                           size_t n, struct placement **ret_placement, struct err *err)
 {
     const struct partitions *old = (const struct partitions *)placement;
-    struct table table = {0};
-    int rc = table_add(&table, &old->table, "partitions", members, n, err);
+    struct partition_table table = {0};
+    int rc = partition_table_add(&table, &old->table, "partitions", members, n, err);
     if (rc != 0)
         return rc;
     struct partitions *partitions = mem_zalloc(1, sizeof(*partitions));
@@ -75,7 +76,7 @@ static int partitions_remove(const struct placement *placement,
     (void)err;
     const struct partitions *old = (const struct partitions *)placement;
     struct partitions *partitions = mem_zalloc(1, sizeof(*partitions));
-    table_remove(&partitions->table, &old->table, members, n, index);
+    partition_table_remove(&partitions->table, &old->table, members, n, index);
     *ret_placement = &partitions->base;
     return 0;
 }
@@ -83,7 +84,7 @@ static int partitions_remove(const struct placement *placement,
 static void partitions_free(struct placement *placement)
 {
     struct partitions *partitions = (struct partitions *)placement;
-    table_done(&partitions->table);
+    partition_table_done(&partitions->table);
     free(partitions);
 }
 
@@ -105,7 +106,8 @@ static size_t partitions_lookup_n(const struct placement *placement, uint64_t ke
                                   uint32_t *out)
 {
     const struct partitions *partitions = (const struct partitions *)placement;
-    return table_walk(&partitions->table, placement, partition_of(partitions, key), n, out);
+    return partition_table_walk(&partitions->table, placement, partition_of(partitions, key), n,
+                                out);
 }
 
 static size_t partitions_bytes(const struct placement *placement)
@@ -124,7 +126,7 @@ static void partitions_shares(const struct placement *placement, double *shares)
 static double partitions_spread(const void *params, size_t n)
 {
     const struct partitions_params *p = params;
-    return table_spread((uint32_t)p->n_partitions, n);
+    return partition_table_spread((uint32_t)p->n_partitions, n);
 }
 
 static uint32_t partitions_owner_at(const struct placement *placement, double at)

@@ -12,12 +12,12 @@
 
 #include "backends/placement.h"
 #include "backends/placement/decimal.h"
-#include "backends/placement/table.h"
+#include "backends/placement/partition_table.h"
 #include "core/mem.h"
 
 struct redis {
     struct placement base;
-    struct table table;
+    struct partition_table table;
 };
 
 static uint16_t crc_table[256];
@@ -58,8 +58,8 @@ static int redis_build(const void *params, const struct placement_member *member
 {
     (void)params;
     (void)hashes;
-    struct table table = {0};
-    int rc = table_build(&table, "redis", REDIS_SLOTS, false, members, n, err);
+    struct partition_table table = {0};
+    int rc = partition_table_build(&table, "redis", REDIS_SLOTS, false, members, n, err);
     if (rc != 0)
         return rc;
     struct redis *redis = mem_zalloc(1, sizeof(*redis));
@@ -72,8 +72,8 @@ static int redis_add(const struct placement *placement, const struct placement_m
                      size_t n, struct placement **ret_placement, struct err *err)
 {
     const struct redis *old = (const struct redis *)placement;
-    struct table table = {0};
-    int rc = table_add(&table, &old->table, "redis", members, n, err);
+    struct partition_table table = {0};
+    int rc = partition_table_add(&table, &old->table, "redis", members, n, err);
     if (rc != 0)
         return rc;
     struct redis *redis = mem_zalloc(1, sizeof(*redis));
@@ -88,7 +88,7 @@ static int redis_remove(const struct placement *placement, const struct placemen
     (void)err;
     const struct redis *old = (const struct redis *)placement;
     struct redis *redis = mem_zalloc(1, sizeof(*redis));
-    table_remove(&redis->table, &old->table, members, n, index);
+    partition_table_remove(&redis->table, &old->table, members, n, index);
     *ret_placement = &redis->base;
     return 0;
 }
@@ -96,7 +96,7 @@ static int redis_remove(const struct placement *placement, const struct placemen
 static void redis_free(struct placement *placement)
 {
     struct redis *redis = (struct redis *)placement;
-    table_done(&redis->table);
+    partition_table_done(&redis->table);
     free(redis);
 }
 
@@ -119,7 +119,7 @@ static size_t redis_lookup_n(const struct placement *placement, uint64_t key, si
                              uint32_t *out)
 {
     const struct redis *redis = (const struct redis *)placement;
-    return table_walk(&redis->table, placement, slot_of(key), n, out);
+    return partition_table_walk(&redis->table, placement, slot_of(key), n, out);
 }
 
 static size_t redis_bytes(const struct placement *placement)
@@ -137,7 +137,7 @@ static void redis_shares(const struct placement *placement, double *shares)
 static double redis_spread(const void *params, size_t n)
 {
     (void)params;
-    return table_spread(REDIS_SLOTS, n);
+    return partition_table_spread(REDIS_SLOTS, n);
 }
 
 static uint32_t redis_owner_at(const struct placement *placement, double at)

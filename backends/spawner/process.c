@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -28,14 +27,12 @@
 
 #include "core/mem.h"
 #include "core/name.h"
+#include "core/process.h"
 
 /* Where the child finds the ready pipe; everything above it is closed. */
 #define READY_FD 3
 /* A child that closed its ready pipe empty is ending; it may still have a reason to print. */
 #define LAST_WORDS_NS UINT64_C(1000000000)
-#define REFERENCE_BYTES 128
-#define BOOT_ID_BYTES 40
-#define WHY_BYTES 64
 
 enum process_state { STARTING, RUNNING, FAILING };
 
@@ -44,7 +41,6 @@ struct process_spawner {
     struct spawner_config config;
     const struct spawner_handler *handler;
     void *context;
-    char boot_id[BOOT_ID_BYTES];
     LIST_HEAD(, process) processes;
 };
 
@@ -54,7 +50,7 @@ struct process {
     enum process_state state;
     uint64_t uid;
     char name[NAME_MAX_BYTES + 1];
-    char reference[REFERENCE_BYTES];
+    char reference[PROCESS_REFERENCE_BYTES];
     pid_t pid; /* to tell, never to signal */
     int pidfd;
     int ready_fd; /* −1 when it is not STARTING any more */
@@ -82,51 +78,6 @@ static struct process *find_process(struct process_spawner *self, uint64_t uid)
     if (process->uid == uid)
         return process;
     return NULL;
-}
-
-/* ---- /proc: which process is it ---------------------------------------------------------- */
-
-/* Reads a small file into text, NUL-ended. 0 or a negative errno. */
-static int read_small(const char *path, char *text, size_t bytes)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n;
-
-    if (fd < 0)
-        return -errno;
-    do
-        n = read(fd, text, bytes - 1);
-    while (n < 0 && errno == EINTR);
-    if (n < 0) {
-        int code = -errno;
-        close(fd);
-        return code;
-    }
-    close(fd);
-    text[n] = '\0';
-    return 0;
-}
-
-/* Writes "PID/STARTTIME/BOOT" of the process that has this pid now: no two processes share it, as
- * far as a clock tick (10 ms) tells them apart. 0, -ESRCH or another negative errno. */
-static int format_reference(const struct process_spawner *self, pid_t pid, char *reference)
-{
-    char path[64], stat[1024];
-    unsigned long long starttime;
-
-    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
-    int code = read_small(path, stat, sizeof(stat));
-    if (code)
-        return code == -ENOENT ? -ESRCH : code;
-    /* proc(5): field 2, the name in parentheses, may hold anything; starttime is field 22. */
-    const char *rest = strrchr(stat, ')');
-    if (!rest || sscanf(rest + 1,
-                        " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
-                        " %*s %llu",
-                        &starttime) != 1)
-        return -ESRCH;
-    snprintf(reference, REFERENCE_BYTES, "%ld/%llu/%s", (long)pid, starttime, self->boot_id);
-    return 0;
 }
 
 /* ---- one process ------------------------------------------------------------------------- */
@@ -181,30 +132,6 @@ static void forget_process(struct process *process)
     close(process->pidfd);
     LIST_REMOVE(process, link);
     free(process);
-}
-
-/* Reaps the process behind a readable pidfd and says how it ended. false: not to be reaped yet (a
- * debugger has it), ask again. A process of an earlier life of the LB is not our child: how it
- * ended was told to somebody else. */
-static bool reap_process(int pidfd, char *ret_why)
-{
-    siginfo_t info = {0};
-    int rc;
-
-    do
-        rc = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0)
-        snprintf(ret_why, WHY_BYTES, "ended");
-    else if (info.si_pid == 0)
-        return false;
-    else if (info.si_code == CLD_EXITED)
-        snprintf(ret_why, WHY_BYTES, "exit status %d", info.si_status);
-    else if (sigabbrev_np(info.si_status))
-        snprintf(ret_why, WHY_BYTES, "killed by SIG%s", sigabbrev_np(info.si_status));
-    else
-        snprintf(ret_why, WHY_BYTES, "killed by signal %d", info.si_status);
-    return true;
 }
 
 /* The handler may do anything, even close the spawner: nothing is touched after it returns. */
@@ -295,7 +222,7 @@ static void on_pidfd(struct ev_loop *loop, ev_io *watcher, int revents)
 {
     struct process *process = watcher->data;
     struct process_spawner *self = process->spawner;
-    char why[WHY_BYTES];
+    char why[PROCESS_WHY_BYTES];
 
     (void)loop;
     (void)revents;
@@ -305,7 +232,7 @@ static void on_pidfd(struct ev_loop *loop, ev_io *watcher, int revents)
         tell_started(process);
         return;
     }
-    if (!reap_process(process->pidfd, why))
+    if (!process_reap(process->pidfd, why))
         return;
 
     uint64_t uid = process->uid;
@@ -457,7 +384,7 @@ static int process_start(struct spawner *spawner, const struct spawner_request *
                          struct err *err)
 {
     struct process_spawner *self = process_spawner(spawner);
-    char reference[REFERENCE_BYTES];
+    char reference[PROCESS_REFERENCE_BYTES];
     int ready[2];
     pid_t pid = 0;
 
@@ -482,7 +409,7 @@ static int process_start(struct spawner *spawner, const struct spawner_request *
                              request->name);
     }
     int pidfd = pidfd_open(pid, 0);
-    code = pidfd < 0 ? -errno : format_reference(self, pid, reference);
+    code = pidfd < 0 ? -errno : process_reference(pid, reference);
     if (code) {
         discard_child(pid);
         if (pidfd >= 0)
@@ -524,41 +451,23 @@ static void process_stop(struct spawner *spawner, uint64_t uid, uint64_t grace_n
     kill_process_within(process, grace_ns);
 }
 
-/* First the pidfd, then the look at who it is: were it the other way round, the process could end
- * and its number go to another in between. */
 static int process_adopt(struct spawner *spawner, const struct spawner_server *server,
                          struct err *err)
 {
     struct process_spawner *self = process_spawner(spawner);
-    char reference[REFERENCE_BYTES];
-    char *end;
+    pid_t pid;
+    int pidfd;
 
     if (find_process(self, server->uid))
         return err_set(err, -EEXIST, "uid %" PRIu64 " is taken", server->uid);
-    errno = 0;
-    long pid = strtol(server->reference, &end, 10);
-    if (errno || *end != '/' || pid <= 0 || pid > INT32_MAX)
-        return err_set(err, -ESRCH, "server %s: no process is named by \"%s\"", server->name,
+    int code = process_find(server->reference, &pid, &pidfd);
+    if (code == -ESRCH)
+        return err_set(err, code, "server %s (process %s) is gone", server->name,
                        server->reference);
-    int pidfd = pidfd_open((pid_t)pid, 0);
-    /* EINVAL, ENOENT: the number belongs to a thread now. */
-    if (pidfd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT))
-        return err_set(err, -ESRCH, "server %s (process %ld) is gone", server->name, pid);
-    if (pidfd < 0)
-        return err_set_errno(err, -errno, "cannot watch server %s", server->name);
-
-    int code = format_reference(self, (pid_t)pid, reference);
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    if (code == 0 && (strcmp(reference, server->reference) != 0 || poll(&ended, 1, 0) != 0))
-        code = -ESRCH;
-    if (code) {
-        close(pidfd);
-        if (code == -ESRCH)
-            return err_set(err, code, "server %s (process %ld) is gone", server->name, pid);
-        return err_set_errno(err, code, "cannot tell whether process %ld is server %s", pid,
-                             server->name);
-    }
-    watch_process(self, server->uid, server->name, reference, (pid_t)pid, pidfd, -1);
+    if (code)
+        return err_set_errno(err, code, "cannot tell whether process %s is server %s",
+                             server->reference, server->name);
+    watch_process(self, server->uid, server->name, server->reference, pid, pidfd, -1);
     return 0;
 }
 
@@ -596,18 +505,12 @@ static int process_open(const void *params, const struct spawner_config *config,
     struct sigaction on_child;
 
     (void)params;
+    (void)err;
     self->base.ops = &process_ops;
     self->config = *config;
     self->handler = handler;
     self->context = context;
     LIST_INIT(&self->processes);
-
-    int code = read_small("/proc/sys/kernel/random/boot_id", self->boot_id, sizeof(self->boot_id));
-    if (code) {
-        free(self);
-        return err_set_errno(err, code, "cannot read /proc/sys/kernel/random/boot_id");
-    }
-    self->boot_id[strcspn(self->boot_id, "\n")] = '\0';
 
     /* Whoever started us may have left SIGCHLD ignored: the kernel would then reap our children
      * itself, their ends would be untold and their numbers free before we hold a pidfd. */

@@ -63,6 +63,7 @@ struct lmdb_store {
     MDB_txn *txn;
     MDB_dbi shards, counts;
     uint64_t map_bytes, max_bytes;
+    bool is_full;              /* the map, not the disk */
     struct lmdb_shard *opened; /* whose table this transaction opened: it goes if that fails */
 };
 
@@ -95,15 +96,24 @@ static int code_of(int rc)
     }
 }
 
+static const char *words_of(int rc)
+{
+    if (rc == MDB_MAP_FULL)
+        return "the map has the size that option max allows";
+    /* The library's answer to a write that was cut short, which is how a disk fills up. */
+    if (rc == EIO)
+        return "Input/output error; is the disk full?";
+    return mdb_strerror(rc);
+}
+
 /* The same for what is neither "there" nor "not there", with its reason. */
 static int answer(struct threaded *base, int rc)
 {
     int code = code_of(rc);
     if (code == 0 || code == -EEXIST || code == -ENOENT)
         return code;
-    return threaded_fail(base, code,
-                         rc == MDB_MAP_FULL ? "the map has the size that option max allows"
-                                            : mdb_strerror(rc));
+    store_of(base)->is_full = rc == MDB_MAP_FULL;
+    return threaded_fail(base, code, words_of(rc));
 }
 
 /* Where nothing but success is expected. */
@@ -177,7 +187,7 @@ static void lmdb_abort(struct threaded *base)
 static bool lmdb_grow(struct threaded *base)
 {
     struct lmdb_store *store = store_of(base);
-    if (store->map_bytes >= store->max_bytes)
+    if (!store->is_full || store->map_bytes >= store->max_bytes)
         return false;
     uint64_t wanted =
         store->map_bytes > store->max_bytes / 2 ? store->max_bytes : store->map_bytes * 2;

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "backends/store/mysql_store.h"
 #include "core/addr.h"
@@ -386,6 +387,16 @@ static int check_host(const char *host, struct err *err)
                              host);
 }
 
+/* User locks are the whole server's: the same server name in another database is another store. A
+ * hash, since a lock's name is short, and SQL is made of our own words. */
+static void name_locks(struct mysql_store *store)
+{
+    char *both = mem_printf("%s/%s", store->database, store->server);
+    snprintf(store->lock_name, sizeof(store->lock_name), "quoit.%016" PRIx64,
+             (uint64_t)XXH3_64bits(both, strlen(both)));
+    free(both);
+}
+
 static int take_params(struct mysql_store *store, const struct mysql_params *params,
                        struct err *err)
 {
@@ -407,6 +418,7 @@ static int take_params(struct mysql_store *store, const struct mysql_params *par
                                                            : mem_strdup(params->host);
     store->user = mem_strdup(params->user);
     store->database = mem_strdup(params->database);
+    name_locks(store);
     store->timeout_ns = params->timeout_ns;
     store->n_slots = (unsigned)params->connections;
     store->address = (struct mysql_address){

@@ -24,7 +24,8 @@
 
 #define FIRST_BACKOFF_S 0.02
 #define LAST_BACKOFF_S 0.5
-/* A process that was killed has sessions that end when the server notices. */
+/* A process that was killed has sessions that end when the server notices. The store's timeout
+ * where that is less. */
 #define LOCK_PATIENCE_S 10
 #define LOCK_AGAIN_US (50 * 1000)
 
@@ -39,6 +40,12 @@ enum { SQL_LOCK = SQL_LAST_OF_SHARD + 1, SQL_OTHERS_LOCKS };
 /* What wide reads want of their snapshot. */
 #define ISOLATION_SQL "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
+static unsigned lock_patience_s(const struct mysql_store *store)
+{
+    uint64_t s = (store->timeout_ns + NS_PER_S - 1) / NS_PER_S;
+    return s < LOCK_PATIENCE_S ? (unsigned)s : LOCK_PATIENCE_S;
+}
+
 static struct mysql_slot *slot_of(struct mysql_conn *conn)
 {
     return conn->owner;
@@ -48,8 +55,8 @@ static void write_lock_sql(const struct mysql_call *call, struct buf *sql)
 {
     const struct mysql_slot *slot = call->context;
     if (call->key.kind == SQL_LOCK) {
-        buf_appendf(sql, "SELECT GET_LOCK('%s.%u',%d)", slot->store->lock_name, slot->number,
-                    LOCK_PATIENCE_S);
+        buf_appendf(sql, "SELECT GET_LOCK('%s.%u',%u)", slot->store->lock_name, slot->number,
+                    lock_patience_s(slot->store));
         return;
     }
     /* Those of an earlier life with more connections too. */
@@ -194,7 +201,7 @@ static int ask_number(struct mysql_slot *slot, uint32_t kind, long long *ret_num
 /* All of the store's locks are free, or ours. */
 static int wait_for_locks(struct mysql_slot *slot, struct err *err)
 {
-    uint64_t until_ns = clock_now_ns() + LOCK_PATIENCE_S * NS_PER_S;
+    uint64_t until_ns = clock_now_ns() + lock_patience_s(slot->store) * NS_PER_S;
     long long ours = 0, others_free = 0;
     int rc = ask_number(slot, SQL_LOCK, &ours, err);
     while (rc == 0 && ours == 1 && others_free != 1) {

@@ -112,7 +112,13 @@ static int code_of(sqlite3 *db, int rc)
 static int answer(struct sqlite_store *store, int rc)
 {
     int code = code_of(store->db, rc);
-    return code == 0 ? 0 : threaded_fail(&store->base, code, sqlite3_errmsg(store->db));
+    if (code == 0)
+        return 0;
+    char text[ERR_MESSAGE_BYTES];
+    int system = (rc & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(store->db) : 0;
+    snprintf(text, sizeof(text), "%s%s%s", sqlite3_errmsg(store->db), system ? ": " : "",
+             system ? err_errno_text(system) : "");
+    return threaded_fail(&store->base, code, text);
 }
 
 /* Runs one that gives no rows. */

@@ -283,7 +283,7 @@ static double shares_tolerance(const struct placement_fixture *fixture, double s
     const struct placement_ops *ops = ops_of(fixture);
     if (ops->owner_at && !(ops->caps & PLACEMENT_OWN_KEY_HASH))
         return 0.001;
-    return 6 * sqrt(share * (1 - share) / n_keys) + 1e-6;
+    return 6 * sqrt(share * (1 - share) / n_keys) + 4.0 / n_keys; /* a rare key or two */
 }
 
 /* The same for those that have a circle: how much of it each member owns. */

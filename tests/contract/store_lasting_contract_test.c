@@ -468,14 +468,30 @@ static void says_when_it_is_full_and_keeps_what_it_has(void **state)
     /* One that fits is taken beside one that does not. */
     assert_int_equal(store_bed_delete(bed, world->shard, 0), 0);
     assert_int_equal(store_bed_delete(bed, world->shard, 1), 0);
-    assert_int_equal(store_bed_insert_one(bed, world->shard, 0, "small"), 0);
+    struct store_rows batch = {0}, small = {0};
+    for (int64_t i = 0; i < 5000; i++)
+        store_rows_add(&batch, INT64_MAX - 5000 + i, name, i);
+    store_rows_add(&small, 0, "small", 0);
+    struct store_call calls[3] = {store_world_change(world, STORE_INSERT, &batch, 0),
+                                  store_world_change(world, STORE_INSERT, &small, 0),
+                                  store_world_change(world, STORE_DELETE, &rows, 2)};
+    calls[0].request.n_rows_in = batch.n;
+    for (size_t i = 0; i < 3; i++)
+        store_bed_submit(bed, &calls[i]);
+    store_bed_wait_all(bed);
+    assert_int_equal(calls[0].request.code, -ENOSPC);
+    assert_int_equal(calls[1].request.code, 0);
+    assert_int_equal(calls[2].request.code, 0);
+    assert_int_equal(calls[2].request.n_rows_now, n_kept - 2);
     if (world->caps & STORE_DURABLE) {
         store_bed_reopen(bed);
         world->shard = store_find(bed->store, "sh1", 3);
     }
     uint64_t checksum;
     assert_int_equal(store_bed_digest(bed, world->shard, INT64_MIN, INT64_MAX, &checksum),
-                     n_kept - 1);
+                     n_kept - 2);
+    store_rows_free(&batch);
+    store_rows_free(&small);
     store_rows_free(&rows);
 }
 

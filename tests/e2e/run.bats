@@ -358,6 +358,36 @@ END
     no_process_is_left
 }
 
+@test "kills that are repeated are one distribution, with a figure; an open loop shows who waits" {
+    write_events
+    sed -i -e '/^at /d' -e 's/^kind = .*/kind = healing timeline/' -e 's/^table = .*/table = steps/' \
+        -e '/^endpoints/d' -e 's/^\[events\]/&\nat 200ms every 500ms times 4 = kill random/' \
+        "$dir/ini/E.ini"
+    run --separate-stderr "${quoit[@]}" run E --experiments "$dir/ini" --plots "$ROOT/plots" \
+        --results "$dir/results" --seed 7 --set load.rate=400 --set load.client=raw
+    expect_status 0
+    r=$(echo "$dir"/results/E/*)
+    jq -e '.points[0].pooled | length == 1 and .[0].action == "kill" and .[0].n == 12
+        and .[0].failed.sum == 0' "$r/result.json"
+    jq -e '.points[0].pooled[0].steps | .detected.n == 12 and .serving.n == 12
+        and .detected.min > 0 and .detected.median <= .out.median and .out.median < .serving.median
+        and .serving.median <= .serving.p90 and .serving.p90 <= .serving.max
+        and ([.[] | select(.n > 0 and (.low > .median or .high < .median))] == [])' "$r/result.json"
+    # The pool is the events' own values.
+    jq -e '[.points[0].events[].steps.serving.values[]] as $all | .points[0].pooled[0].steps.serving
+        | .max == ($all | max) and .min == ($all | min)' "$r/result.json"
+    jq -e '.load == {client: "raw", threads: 1, in_flight: 8, rate: 400, arrivals: "constant"}' \
+        "$r/result.json"
+    jq -e '.points[0].timeline.repeats[0] | (.max_ms | length) == (.ok | length)
+        and ([.max_ms[] | numbers] | max) > 0' "$r/result.json"
+    [[ $output == *"open loop of 400 requests/s"*"kill  detected"*"requests that failed: 0"*VALID* ]]
+    for figure in healing timeline; do
+        grep -q '</svg>' "$r/$figure-light.svg" && [ -s "$r/$figure-dark.svg" ]
+    done
+    grep -q 'SIGKILL in 3 runs' "$r/healing-light.svg"
+    no_process_is_left
+}
+
 @test "an interrupt between events keeps the samples before, and not even a stopped server is left" {
     write_events
     sed -i -e 's/endpoints = checked//' -e 's/repeats = 3/repeats = 9/' "$dir/ini/E.ini"

@@ -1,6 +1,7 @@
 #include "tests/support/placement_pairs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/rng.h"
 
@@ -8,6 +9,23 @@ size_t placement_pairs_list(const struct family *family,
                             const struct part *ret_parts[PLACEMENT_PAIRS_MAX])
 {
     return family_list(family, ret_parts, PLACEMENT_PAIRS_MAX);
+}
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SLOWED_DOWN 1
+#endif
+#endif
+#ifndef SLOWED_DOWN
+#define SLOWED_DOWN 0
+#endif
+
+/* Under a sanitizer, which slows everything down tenfold, each placement meets the assignment's
+ * hash and one that mixes, and each hash the assignment's placement: every line still runs. */
+static bool is_worth_its_time(const char *placement, const char *hash)
+{
+    return !SLOWED_DOWN || strcmp(placement, "slots") == 0 || strcmp(hash, "quadratic") == 0 ||
+           strcmp(hash, "xxh64") == 0;
 }
 
 void each_pair(void (*check)(const struct placement_fixture *fixture))
@@ -18,6 +36,8 @@ void each_pair(void (*check)(const struct placement_fixture *fixture))
     for (size_t i = 0; i < n_placements; i++) {
         for (size_t j = 0; j < n_hashes; j++) {
             struct placement_fixture fixture;
+            if (!is_worth_its_time(placements[i]->name, hashes[j]->name))
+                continue;
             placement_fixture_open(&fixture, placements[i]->name, hashes[j]->name);
             check(&fixture);
             placement_fixture_close(&fixture);

@@ -11,7 +11,7 @@
 #define CLAIM(holds)                                                                               \
     do {                                                                                           \
         if (!(holds))                                                                              \
-            fail_msg("%s over %s: not so: %s", fixture->spec.part->name, \
+            fail_msg("%s over %s: not so: %s", fixture->spec.part->name,                           \
                      fixture->hashes.request.part->name, #holds);                                  \
     } while (0)
 

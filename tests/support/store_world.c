@@ -41,9 +41,14 @@ static const struct store_fixture fixtures[] = {
 /* Shims as they are meant, options that change how a store works, stores with little room. */
 static const char *const variants[] = {
     "delay:read=100us,write=200us,jitter=100us+memory",
+    "delay:write=100us,jitter=300us,probability=0.5+fault:fail=none+lmdb:sync=none",
+    "file:sync=interval,interval=5ms",
+    "file:sync=none,snapshot=1M",
     "memory:max=16M",
     "lmdb:sync=none,map=1M,max=16M",
     "lmdb:sync=normal",
+    "sqlite:sync=none,max=16M",
+    "sqlite:sync=normal,journal=truncate",
 };
 
 /* What the tests run over now. */

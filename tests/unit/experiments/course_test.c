@@ -118,7 +118,7 @@ static int parse(const char *text)
     return course_parse_buckets(course, text, strlen(text), &err);
 }
 
-#define HEADING "t_s\tmonotonic_ns\tok\tfailed\tdropped\tserver:Server1\n"
+#define HEADING "t_s\tmonotonic_ns\tok\tfailed\tdropped\tp50_ms\tp99_ms\tmax_ms\tserver:Server1\n"
 
 static void course_puts_buckets_and_events_on_one_clock(void **state)
 {
@@ -126,17 +126,24 @@ static void course_puts_buckets_and_events_on_one_clock(void **state)
     done("kill Server1", 1120, 1);
     done("kill Server2", 1200, 2);
     /* The load began 20 ms into the first bucket; the third has no row. */
-    assert_int_equal(parse(HEADING "-0.02\t1000000000\t7\t0\t0\t7\n"
-                                   "0.03\t1050000000\t10\t1\t0\t10\n"
-                                   "0.13\t1150000000\t11\t4\t0\t11\n"
-                                   "0.18\t1200000000\t12\t5\t0\tNaN\n"),
+    assert_int_equal(parse(HEADING "-0.02\t1000000000\t7\t0\t0\t0.4\t1\t2.5\t7\n"
+                                   "0.03\t1050000000\t10\t1\t0\t0.5\t1\t3\t10\n"
+                                   "0.13\t1150000000\t0\t4\t0\tNaN\tNaN\tNaN\t11\n"
+                                   "0.18\t1200000000\t12\t5\t0\t0.6\t1\t1100\tNaN\n"),
                      0);
     assert_int_equal(course->n_buckets, 5);
     assert_int_equal(course->begin_ns, 1000 * MS);
     assert_int_equal(course->started_ns, 1020 * MS);
-    static const double ok[] = {7, 10, 0, 11, 12};
-    for (size_t i = 0; i < 5; i++)
+    static const double ok[] = {7, 10, 0, 0, 12};
+    static const double max_ms[] = {2.5, 3, NAN, NAN, 1100};
+    for (size_t i = 0; i < 5; i++) {
         close_to(course->ok[i], ok[i]);
+        if (isnan(max_ms[i]))
+            assert_true(isnan(course->max_ms[i]) && isnan(course->p50_ms[i]));
+        else
+            close_to(course->max_ms[i], max_ms[i]);
+    }
+    close_to(course->p50_ms[4], .6);
     /* What failed before the first event is nobody's. */
     close_to(course->events[0].n_failed, 4);
     close_to(course->events[1].n_failed, 5);
@@ -147,11 +154,13 @@ static void course_refuses_broken_buckets(void **state)
     (void)state;
     assert_int_equal(parse("monotonic_ns\tok\n1\t2\n"), -EINVAL);
     assert_non_null(strstr(err.message, "line 1: no column 't_s'"));
-    assert_int_equal(parse(HEADING "0\t1000000000\tx\t0\t0\t7\n"), -EINVAL);
+    assert_int_equal(parse(HEADING "0\t1000000000\tx\t0\t0\t1\t1\t1\t7\n"), -EINVAL);
     assert_non_null(strstr(err.message, "line 2: not a row of numbers"));
     assert_int_equal(parse(HEADING "0\t1000000000\t1\n"), -EINVAL);
     assert_int_equal(parse(""), -EINVAL);
-    assert_int_equal(parse(HEADING "0\t1000000000\t1\t0\t0\t1\n0\t1\t1\t0\t0\t1\n"), -EINVAL);
+    assert_int_equal(parse(HEADING "0\t1000000000\t1\t0\t0\t1\t1\t1\t1\n"
+                                   "0\t1\t1\t0\t0\t1\t1\t1\t1\n"),
+                     -EINVAL);
     assert_non_null(strstr(err.message, "out of order"));
 }
 

@@ -1,4 +1,4 @@
-#include "backends/placement/table.h"
+#include "backends/placement/partition_table.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -49,8 +49,9 @@ static int check_room(const char *name, uint32_t n_partitions, size_t n, struct 
                    n, n_partitions);
 }
 
-int table_build(struct table *table, const char *name, uint32_t n_partitions, bool in_turns,
-                const struct placement_member *members, size_t n, struct err *err)
+int partition_table_build(struct partition_table *table, const char *name, uint32_t n_partitions,
+                          bool in_turns, const struct placement_member *members, size_t n,
+                          struct err *err)
 {
     int rc = check_room(name, n_partitions, n, err);
     if (rc != 0)
@@ -78,13 +79,14 @@ int table_build(struct table *table, const char *name, uint32_t n_partitions, bo
     return 0;
 }
 
-void table_done(struct table *table)
+void partition_table_done(struct partition_table *table)
 {
     free(table->owners);
 }
 
-int table_add(struct table *table, const struct table *old, const char *name,
-              const struct placement_member *members, size_t n, struct err *err)
+int partition_table_add(struct partition_table *table, const struct partition_table *old,
+                        const char *name, const struct placement_member *members, size_t n,
+                        struct err *err)
 {
     int rc = check_room(name, old->n_partitions, n, err);
     if (rc != 0)
@@ -122,8 +124,8 @@ int table_add(struct table *table, const struct table *old, const char *name,
     return 0;
 }
 
-void table_remove(struct table *table, const struct table *old,
-                  const struct placement_member *members, size_t n, uint32_t index)
+void partition_table_remove(struct partition_table *table, const struct partition_table *old,
+                            const struct placement_member *members, size_t n, uint32_t index)
 {
     table->n_partitions = old->n_partitions;
     table->owners = mem_zalloc(old->n_partitions, sizeof(*table->owners));
@@ -155,8 +157,8 @@ void table_remove(struct table *table, const struct table *old,
     free(has);
 }
 
-size_t table_walk(const struct table *table, const struct placement *placement, uint32_t partition,
-                  size_t n, uint32_t *out)
+size_t partition_table_walk(const struct partition_table *table, const struct placement *placement,
+                            uint32_t partition, size_t n, uint32_t *out)
 {
     struct distinct distinct;
     distinct_init(&distinct, placement, n, out);
@@ -171,7 +173,7 @@ size_t table_walk(const struct table *table, const struct placement *placement, 
     return distinct.n;
 }
 
-double table_spread(uint32_t n_partitions, size_t n)
+double partition_table_spread(uint32_t n_partitions, size_t n)
 {
     double more = (double)(n_partitions % n);
     return sqrt(more * ((double)n - more)) / (double)n_partitions;

@@ -1,0 +1,538 @@
+/* The mysql store where it differs from the others: its server dies, freezes, refuses; its tables
+ * are looked at from outside. What every store does, tests/contract/ says. */
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+#include "tests/support/mariadb.h"
+#include "tests/support/store_bed.h"
+
+#define WINDOW 32
+
+static struct mariadb_bed mariadb;
+
+static int set_up_group(void **state)
+{
+    (void)state;
+    mariadb_bed_open(&mariadb);
+    return 0;
+}
+
+static int tear_down_group(void **state)
+{
+    (void)state;
+    mariadb_bed_close(&mariadb);
+    return 0;
+}
+
+static void open_bed(struct store_bed *bed, const char *more_options)
+{
+    char *spec = mem_printf("%s%s", mariadb_bed_new_database(&mariadb), more_options);
+    store_bed_open(bed, spec);
+    free(spec);
+}
+
+static long long ask(const char *what)
+{
+    char *sql = mem_printf("SELECT %s FROM quoit_test_%u.quoit_1", what, mariadb.n_databases);
+    long long number = mariadb_bed_sql(&mariadb, sql);
+    free(sql);
+    return number;
+}
+
+/* ---- columns ---- */
+
+static void mysql_keeps_numbers_and_strings_in_columns_of_their_types(void **state)
+{
+    struct store_bed bed;
+    struct store_rows rows = {0};
+    static const char *const texts[] = {
+        "{\"Stud_id\":1,\"Stud_name\":\"27\",\"Stud_marks\":27}",
+        "{\"Stud_id\":2,\"Stud_name\":27,\"Stud_marks\":27.5}",
+        "{\"Stud_id\":3,\"Stud_name\":-2.5e-300,\"Stud_marks\":1e+300}",
+        "{\"Stud_id\":4,\"Stud_name\":9223372036854775807,\"Stud_marks\":-9223372036854775808}",
+        "{\"Stud_id\":5,\"Stud_name\":\"\",\"Stud_marks\":5e-324}",
+    };
+    (void)state;
+    open_bed(&bed, "");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        store_rows_add_text(&rows, (int64_t)i + 1, texts[i], strlen(texts[i]));
+    for (size_t i = 0; i < rows.n; i++) {
+        struct store_rows one = {.rows = &rows.rows[i], .n = 1};
+        assert_int_equal(store_bed_insert(&bed, shard, &one), 0);
+    }
+    store_bed_assert_holds(&bed, shard, &rows);
+    assert_int_equal(store_bed_replace(&bed, shard, 1, 100, &rows), 0);
+    store_bed_assert_holds(&bed, shard, &rows);
+    store_bed_reopen(&bed);
+    store_bed_assert_holds(&bed, store_find(bed.store, "sh1", 3), &rows);
+    assert_int_equal(ask("COUNT(c1)"), 2);
+    assert_int_equal(ask("COUNT(c1_int)"), 2);
+    assert_int_equal(ask("COUNT(c1_real)"), 1);
+    assert_int_equal(ask("COUNT(c2_real)"), 3);
+    assert_int_equal(ask("SUM(c0)"), 15);
+    store_rows_free(&rows);
+    store_bed_close(&bed);
+}
+
+static void mysql_refuses_a_row_that_is_not_what_was_written(void **state)
+{
+    struct store_bed bed;
+    (void)state;
+    open_bed(&bed, "");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    for (int64_t key = 0; key < 10; key++)
+        assert_int_equal(store_bed_insert_one(&bed, shard, key, "as it was"), 0);
+    char *sql =
+        mem_printf("UPDATE quoit_test_%u.quoit_1 SET c1='another' WHERE c0=7", mariadb.n_databases);
+    mariadb_bed_sql(&mariadb, sql);
+    free(sql);
+    for (int64_t low = 0; low <= 7; low += 7) { /* in a range, and alone */
+        struct store_call call = {
+            .request = {.op = STORE_READ, .shard = shard, .low = low, .last = 7}};
+        assert_int_equal(store_bed_run(&bed, &call), -EIO);
+        assert_non_null(strstr(call.request.reason, "key 7"));
+        store_call_done(&call);
+    }
+    struct store_rows got = {0};
+    store_bed_read(&bed, shard, 0, 6, &got);
+    assert_int_equal(got.n, 7);
+    store_rows_free(&got);
+    store_bed_close(&bed);
+}
+
+/* ---- batches ---- */
+
+static void mysql_answers_each_of_a_batch_as_if_it_came_alone(void **state)
+{
+    struct store_bed bed;
+    struct store_rows rows = {0};
+    (void)state;
+    open_bed(&bed, ",connections=3");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    for (int64_t key = 0; key < 8; key++)
+        store_rows_add(&rows, key, "x", key);
+    struct {
+        enum store_op op;
+        int64_t first;
+        size_t n;
+        int code;
+        int64_t key;
+        uint64_t n_rows_now;
+    } asked[] = {
+        {STORE_INSERT, 1, 2, 0, 0, 2},       {STORE_INSERT, 2, 3, -EEXIST, 2, 2},
+        {STORE_INSERT, 3, 2, 0, 0, 4},       {STORE_ABSENT, 5, 2, 0, 0, 4},
+        {STORE_ABSENT, 0, 5, -EEXIST, 1, 4}, {STORE_DELETE, 2, 1, 0, 0, 3},
+        {STORE_DELETE, 2, 1, -ENOENT, 0, 3}, {STORE_UPDATE, 2, 1, -ENOENT, 0, 3},
+        {STORE_INSERT, 2, 1, 0, 0, 4},       {STORE_UPDATE, 2, 1, 0, 0, 4},
+        {STORE_DELETE, 1, 1, 0, 0, 3},       {STORE_INSERT, 0, 2, 0, 0, 5},
+    };
+    enum { N = sizeof(asked) / sizeof(*asked) };
+    struct store_call calls[N] = {0};
+    for (size_t i = 0; i < N; i++) {
+        calls[i].request = (struct store_request){.op = asked[i].op,
+                                                  .shard = shard,
+                                                  .low = asked[i].first,
+                                                  .rows = &rows.rows[asked[i].first],
+                                                  .n_rows_in = asked[i].n};
+        store_bed_submit(&bed, &calls[i]);
+    }
+    store_bed_wait_all(&bed);
+    for (size_t i = 0; i < N; i++) {
+        if (calls[i].request.code != asked[i].code)
+            fail_msg("request %zu: %d, not %d", i, calls[i].request.code, asked[i].code);
+        if (asked[i].code == -EEXIST)
+            assert_int_equal(calls[i].request.key, asked[i].key);
+        else if (asked[i].code == 0 && asked[i].op != STORE_ABSENT)
+            assert_int_equal(calls[i].request.n_rows_now, asked[i].n_rows_now);
+    }
+    struct store_rows wanted = {.rows = rows.rows, .n = 5};
+    store_bed_assert_holds(&bed, shard, &wanted);
+    store_rows_free(&rows);
+    store_bed_close(&bed);
+}
+
+/* One request of more rows than a statement takes: still all or nothing. */
+static void mysql_inserts_many_statements_whole_or_not_at_all(void **state)
+{
+    struct store_bed bed;
+    struct store_rows rows = {0}, last = {0};
+    (void)state;
+    open_bed(&bed, "");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    store_rows_fill(&rows, 0, 1, 5000, 1);
+    last = (struct store_rows){.rows = &rows.rows[4321], .n = 1};
+    assert_int_equal(store_bed_insert(&bed, shard, &last), 0);
+    struct store_call call = {
+        .request = {.op = STORE_INSERT, .shard = shard, .rows = rows.rows, .n_rows_in = rows.n}};
+    assert_int_equal(store_bed_run(&bed, &call), -EEXIST);
+    assert_int_equal(call.request.key, 4321);
+    store_bed_assert_holds(&bed, shard, &last);
+    assert_int_equal(store_bed_delete(&bed, shard, 4321), 0);
+    assert_int_equal(store_bed_insert(&bed, shard, &rows), 0);
+    store_bed_assert_holds(&bed, shard, &rows);
+    assert_int_equal(store_bed_replace(&bed, shard, INT64_MIN, INT64_MAX, &rows), 0);
+    store_bed_assert_holds(&bed, shard, &rows);
+    store_rows_free(&rows);
+    store_bed_close(&bed);
+}
+
+/* ---- a server that dies ---- */
+
+/* Inserts that follow each other, some of two rows, WINDOW at a time. */
+struct stream {
+    struct store_shard *shard;
+    int64_t next_key, n_acknowledged;
+    bool stopped;
+    struct store_call calls[WINDOW];
+    struct store_rows rows[WINDOW];
+    bool acknowledged[1 << 20];
+};
+
+static struct stream stream;
+
+static void insert_next(struct store_bed *bed, struct store_call *call)
+{
+    size_t at = (size_t)(call - stream.calls);
+    struct store_rows *rows = &stream.rows[at];
+    if (rows->n > 0) {
+        if (call->request.code != 0)
+            fail_msg("key %" PRId64 ": %d %s", rows->rows[0].key, call->request.code,
+                     call->request.reason ? call->request.reason : "");
+        for (size_t i = 0; i < rows->n; i++)
+            stream.acknowledged[rows->rows[i].key] = true;
+        stream.n_acknowledged += (int64_t)rows->n;
+        store_rows_free(rows);
+    }
+    if (stream.stopped || stream.next_key > (1 << 20) - 4)
+        return;
+    for (int i = 0; i < 1 + (int)(at % 2); i++)
+        store_rows_add(rows, stream.next_key++, "acknowledged", 1);
+    call->request.op = STORE_INSERT;
+    call->request.shard = stream.shard;
+    call->request.rows = rows->rows;
+    call->request.n_rows_in = rows->n;
+    call->on_done = insert_next;
+    store_bed_submit(bed, call);
+}
+
+static void start_stream(struct store_bed *bed, struct store_shard *shard)
+{
+    memset(&stream, 0, sizeof(stream));
+    stream.shard = shard;
+    for (size_t i = 0; i < WINDOW; i++)
+        insert_next(bed, &stream.calls[i]);
+}
+
+static void wait_for_rows(struct store_bed *bed, int64_t n)
+{
+    uint64_t until_ns = clock_now_ns() + 60 * NS_PER_S;
+    while (stream.n_acknowledged < n && clock_now_ns() < until_ns)
+        ev_run(bed->loop, EVRUN_ONCE);
+    assert_true(stream.n_acknowledged >= n);
+}
+
+/* Every acknowledged row is there, once, and nothing else. */
+static void end_stream(struct store_bed *bed)
+{
+    struct store_rows got = {0};
+    stream.stopped = true;
+    store_bed_wait_all(bed);
+    for (int turn = 0; turn < 2; turn++) { /* as it is known, and as it is found again */
+        struct store_shard *shard = store_find(bed->store, "sh1", 3);
+        store_bed_read(bed, shard, INT64_MIN, INT64_MAX, &got);
+        assert_int_equal(got.n, stream.n_acknowledged);
+        for (size_t i = 0; i < got.n; i++)
+            assert_true(stream.acknowledged[got.rows[i].key]);
+        store_bed_assert_holds(bed, shard, &got);
+        store_rows_free(&got);
+        if (turn == 0)
+            store_bed_reopen(bed);
+    }
+}
+
+static void mysql_loses_nothing_acknowledged_when_its_server_is_killed(void **state)
+{
+    struct store_bed bed;
+    (void)state;
+    open_bed(&bed, "");
+    start_stream(&bed, store_bed_create(&bed, "sh1"));
+    for (int round = 0; round < 5; round++) {
+        wait_for_rows(&bed, stream.n_acknowledged + 300 + 111 * round);
+        mariadb_bed_kill(&mariadb);
+        for (int i = 0; i < 3; i++)
+            store_bed_turn(&bed);
+        mariadb_bed_start(&mariadb, false);
+    }
+    wait_for_rows(&bed, stream.n_acknowledged + 500);
+    end_stream(&bed);
+    store_bed_close(&bed);
+}
+
+/* The sessions are killed in the middle of whatever they do, again and again. */
+static void mysql_finds_out_what_a_lost_connection_did(void **state)
+{
+    struct store_bed bed;
+    (void)state;
+    open_bed(&bed, ",connections=2");
+    start_stream(&bed, store_bed_create(&bed, "sh1"));
+    for (int round = 0; round < 40; round++) {
+        wait_for_rows(&bed, stream.n_acknowledged + 50);
+        long long id = mariadb_bed_sql(
+            &mariadb, "SELECT id FROM information_schema.processlist WHERE user='" MARIADB_BED_USER
+                      "' ORDER BY time_ms LIMIT 1");
+        char *sql = mem_printf("KILL HARD CONNECTION %lld", id);
+        if (id > 0)
+            mariadb_bed_sql(&mariadb, sql);
+        free(sql);
+    }
+    end_stream(&bed);
+    store_bed_close(&bed);
+}
+
+static void mysql_goes_on_reading_when_the_connection_is_lost(void **state)
+{
+    struct store_bed bed;
+    struct store_rows rows = {0}, got = {0};
+    (void)state;
+    open_bed(&bed, ",connections=2");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    store_rows_fill(&rows, 0, 1, 3000, 1);
+    assert_int_equal(store_bed_insert(&bed, shard, &rows), 0);
+    struct store_call call = {
+        .request = {.op = STORE_READ, .shard = shard, .low = 0, .last = INT64_MAX}};
+    store_bed_submit(&bed, &call);
+    while (call.got.n == 0)
+        ev_run(bed.loop, EVRUN_ONCE);
+    assert_true(call.got.n < rows.n);
+    mariadb_bed_kill(&mariadb);
+    store_bed_turn(&bed);
+    mariadb_bed_start(&mariadb, false);
+    store_bed_read(&bed, shard, 17, 17, &got); /* asked while nobody is there */
+    assert_int_equal(got.n, 1);
+    store_bed_wait(&bed, &call);
+    assert_int_equal(call.request.code, 0);
+    store_rows_assert_equal(&call.got, &rows);
+    store_call_done(&call);
+    store_rows_free(&rows);
+    store_rows_free(&got);
+    store_bed_close(&bed);
+}
+
+static void mysql_fails_requests_when_its_server_stays_away(void **state)
+{
+    struct store_bed bed;
+    struct store_rows got = {0};
+    (void)state;
+    open_bed(&bed, ",timeout=300ms");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    assert_int_equal(store_bed_insert_one(&bed, shard, 1, "before"), 0);
+    mariadb_bed_kill(&mariadb);
+    struct store_call read = {.request = {.op = STORE_READ, .shard = shard, .low = 1, .last = 1}};
+    store_bed_submit(&bed, &read);
+    int code = store_bed_insert_one(&bed, shard, 2, "during");
+    /* Sent into a connection that was dead already, or not at all. */
+    assert_true(code == -EIO || code == -ENOTRECOVERABLE);
+    store_bed_wait(&bed, &read);
+    assert_int_equal(read.request.code, -EIO);
+    assert_non_null(strstr(read.request.reason, "cannot be reached"));
+    mariadb_bed_start(&mariadb, true);
+    /* And it comes back by itself. */
+    uint64_t until_ns = clock_now_ns() + 20 * NS_PER_S;
+    do
+        code = store_bed_insert_one(&bed, shard, 3, "after");
+    while (code == -EIO && clock_now_ns() < until_ns);
+    assert_int_equal(code, 0);
+    store_bed_read(&bed, shard, 0, 10, &got);
+    assert_int_equal(got.rows[0].key, 1);
+    assert_int_equal(got.rows[got.n - 1].key, 3);
+    store_rows_free(&got);
+    store_bed_close(&bed);
+}
+
+/* ---- a server that freezes ---- */
+
+static void mysql_waits_for_nothing_when_its_server_is_frozen(void **state)
+{
+    struct store_bed bed;
+    struct store_rows rows = {0};
+    (void)state;
+    open_bed(&bed, "");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    store_rows_fill(&rows, 0, 1, 3000, 1);
+    mariadb_bed_freeze(&mariadb);
+    uint64_t began_ns = clock_now_ns(), longest_ns = 0;
+    struct store_call write = {
+        .request = {.op = STORE_INSERT, .shard = shard, .rows = rows.rows, .n_rows_in = rows.n}};
+    struct store_call read = {
+        .request = {.op = STORE_READ, .shard = shard, .low = 0, .last = INT64_MAX}};
+    store_bed_submit(&bed, &write);
+    store_bed_submit(&bed, &read);
+    while (clock_now_ns() - began_ns < NS_PER_S / 2) {
+        uint64_t turn_ns = clock_now_ns();
+        store_bed_turn(&bed);
+        turn_ns = clock_now_ns() - turn_ns;
+        longest_ns = turn_ns > longest_ns ? turn_ns : longest_ns;
+    }
+    assert_true(write.pending && read.pending);
+    assert_true(longest_ns < 200 * NS_PER_MS);
+    mariadb_bed_thaw(&mariadb);
+    store_bed_wait_all(&bed);
+    assert_int_equal(write.request.code, 0);
+    assert_int_equal(read.request.code, 0);
+    store_bed_assert_holds(&bed, shard, &rows);
+    store_call_done(&read);
+    store_rows_free(&rows);
+    store_bed_close(&bed);
+}
+
+static void mysql_closes_though_its_server_is_frozen(void **state)
+{
+    struct store_bed bed;
+    (void)state;
+    open_bed(&bed, ",timeout=200ms");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    struct store_rows rows = {0};
+    store_rows_add(&rows, 1, "x", 1);
+    mariadb_bed_freeze(&mariadb);
+    struct store_call calls[3] = {0};
+    for (size_t i = 0; i < 3; i++) {
+        calls[i].request = (struct store_request){
+            .op = STORE_INSERT, .shard = shard, .rows = rows.rows, .n_rows_in = 1};
+        store_bed_submit(&bed, &calls[i]);
+        store_bed_turn(&bed);
+    }
+    uint64_t began_ns = clock_now_ns();
+    store_bed_shut(&bed);
+    assert_true(clock_now_ns() - began_ns < 5 * NS_PER_S);
+    assert_int_equal(calls[0].request.code, -ENOTRECOVERABLE); /* sent, and not answered */
+    assert_int_equal(calls[2].request.code, -EIO);             /* not sent */
+    mariadb_bed_thaw(&mariadb);
+    store_rows_free(&rows);
+    struct err err = {0};
+    /* The old sessions end before the new ones begin. */
+    if (store_bed_start(&bed, &err) != 0)
+        fail_msg("%s", err.message);
+    store_bed_close(&bed);
+}
+
+/* ---- a server that refuses ---- */
+
+static int open_spec(const char *spec, struct err *err)
+{
+    struct store_bed bed;
+    int rc = store_bed_open_in(&bed, spec, "/tmp", err);
+    if (rc == 0)
+        store_bed_close(&bed);
+    return rc;
+}
+
+static void mysql_says_what_is_wrong_when_it_cannot_open(void **state)
+{
+    struct {
+        const char *format; /* of socket, password file */
+        int code;
+        const char *says;
+    } cases[] = {
+        {"mysql:socket=%s,user=" MARIADB_BED_USER ",database=quoit_test_1", -EACCES,
+         "using password: NO"},
+        {"mysql:socket=%s,user=nobody_here,database=quoit_test_1,password-file=%s", -EACCES,
+         "nobody_here"},
+        {"mysql:socket=%s,user=" MARIADB_BED_USER ",database=quoit_test_none,password-file=%s",
+         -ENOENT, "quoit_test_none"},
+        {"mysql:socket=%s,user=" MARIADB_BED_USER ",database=mysql,password-file=%s", -EACCES,
+         "'mysql'"},
+        {"mysql:socket=%s.not,user=u,database=d", -ECONNREFUSED, "s.not"},
+        {"mysql:host=127.0.0.1,port=1,user=u,database=d", -ECONNREFUSED, "host=127.0.0.1,port=1"},
+        {"mysql:host=db.example.org,user=u,database=d", -EINVAL, "not resolved"},
+        {"mysql:user=u,database=d", -EINVAL, "socket=PATH"},
+        {"mysql:socket=%s,database=d", -EINVAL, "user=NAME"},
+        {"mysql:socket=%s,user=u,database=d,password-file=/nonexistent", -ENOENT, "/nonexistent"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct err err = {0};
+        char spec[512];
+        /* Those that name fewer take no notice of the rest. */
+        snprintf(spec, sizeof(spec), cases[i].format, mariadb.socket, mariadb.password_file);
+        int rc = open_spec(spec, &err);
+        if (rc != cases[i].code || !strstr(err.message, cases[i].says))
+            fail_msg("%s: %d %s", spec, rc, err.message);
+        assert_non_null(strstr(err.message, "mysql"));
+    }
+}
+
+static void mysql_serves_a_server_s_tables_once(void **state)
+{
+    struct store_bed bed;
+    struct err err = {0};
+    (void)state;
+    open_bed(&bed, ",timeout=500ms");
+    char *spec = mem_strdup(bed.spec.text);
+    assert_int_equal(open_spec(spec, &err), -EBUSY);
+    assert_non_null(strstr(err.message, "Server1"));
+    assert_int_equal(store_bed_insert_one(&bed, store_bed_create(&bed, "sh1"), 1, "x"), 0);
+    store_bed_close(&bed);
+    assert_int_equal(open_spec(spec, &err), 0);
+    free(spec);
+}
+
+/* What a life that ended in the middle of making and dropping left behind. */
+static void mysql_tidies_up_shards_that_were_half_made(void **state)
+{
+    struct store_bed bed;
+    (void)state;
+    open_bed(&bed, "");
+    store_bed_create(&bed, "sh1");
+    store_bed_create(&bed, "sh2");
+    store_bed_create(&bed, "sh3");
+    store_bed_shut(&bed);
+    char sql[256];
+    snprintf(sql, sizeof(sql),
+             "UPDATE quoit_test_%u.quoit_catalog SET state=IF(shard='sh1',0,2) WHERE shard<>'sh3'",
+             mariadb.n_databases);
+    mariadb_bed_sql(&mariadb, sql);
+    struct err err = {0};
+    assert_int_equal(store_bed_start(&bed, &err), 0);
+    assert_int_equal(bed.store->n_shards, 1);
+    snprintf(sql, sizeof(sql),
+             "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='quoit_test_%u'",
+             mariadb.n_databases);
+    assert_int_equal(mariadb_bed_sql(&mariadb, sql), 2); /* the catalog, sh3 */
+    store_bed_create(&bed, "sh1");
+    store_bed_close(&bed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mysql_keeps_numbers_and_strings_in_columns_of_their_types),
+        cmocka_unit_test(mysql_refuses_a_row_that_is_not_what_was_written),
+        cmocka_unit_test(mysql_answers_each_of_a_batch_as_if_it_came_alone),
+        cmocka_unit_test(mysql_inserts_many_statements_whole_or_not_at_all),
+        cmocka_unit_test(mysql_says_what_is_wrong_when_it_cannot_open),
+        cmocka_unit_test(mysql_serves_a_server_s_tables_once),
+        cmocka_unit_test(mysql_tidies_up_shards_that_were_half_made),
+        cmocka_unit_test(mysql_waits_for_nothing_when_its_server_is_frozen),
+        cmocka_unit_test(mysql_closes_though_its_server_is_frozen),
+        cmocka_unit_test(mysql_loses_nothing_acknowledged_when_its_server_is_killed),
+        cmocka_unit_test(mysql_finds_out_what_a_lost_connection_did),
+        cmocka_unit_test(mysql_goes_on_reading_when_the_connection_is_lost),
+        cmocka_unit_test(mysql_fails_requests_when_its_server_stays_away),
+    };
+    if (!mariadb_bed_is_possible()) {
+        print_message("mariadb-server is not installed: skipped\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+}
