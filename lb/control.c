@@ -157,7 +157,7 @@ static void stop_members(struct control *control, uint64_t grace_ns)
     for (struct member *member = control->members; member; member = member->next) {
         if (control->exit_code != 0 && member->adopted) {
             member_spare(member);
-            control->keeps_state = true;
+            control->keeps_state = control->spares = true;
         } else {
             member_stop(member, grace_ns);
         }
@@ -392,6 +392,8 @@ static int boot(struct control *control, struct err *err)
     if (rc == 0 && control->config->state_dir)
         rc = state_open(control->config->state_dir, &control->mailbox, &arena, &state, &found,
                         &control->state_store, err);
+    if (rc == 0 && control->config->store_private)
+        return private_db_start(control, &arena, &state, found, err);
     if (rc == 0)
         rc = operation_boot(control, &state, found, err);
     arena_done(&arena);
@@ -421,6 +423,7 @@ static void done(struct control *control)
     flusher_done(&control->flusher);
     publisher_done(control->publisher);
     database_done(&control->database);
+    private_db_done(control);
     ev_loop_destroy(control->loop);
 }
 

@@ -31,6 +31,7 @@
 #include "lb/database.h"
 #include "lb/lb.h"
 #include "lb/letters.h"
+#include "lb/mariadb.h"
 #include "lb/snapshot.h"
 #include "lb/state.h"
 #include "lb/timeline.h"
@@ -67,6 +68,7 @@ struct member {
     bool adopted;                     /* from an earlier life of the LB */
     bool returning;   /* adopted, or started again as it was: the boot goes on without it */
     bool retiring;    /* the /init under way ends it: its name and its id are free */
+    bool unasked;     /* STARTING: the spawner has not been asked yet */
     bool removed;     /* its data directory goes when it has gone */
     uint64_t data_id; /* its data directory under the state directory; 0 = none */
     uint32_t index;   /* within the snapshot being built */
@@ -116,6 +118,15 @@ struct control_metrics {
     uint64_t serving, target, fenced, lost_shards, copies, failed_copies, copied_rows, held_copies;
 };
 
+/* The cluster's own MariaDB, for --store mysql (private_db.c). */
+struct private_db {
+    struct mariadb *mariadb; /* NULL: there is none */
+    char *dir;
+    struct arena arena; /* holds the state that the boot goes on with once it answers */
+    struct state state;
+    bool found, booted, stopping;
+};
+
 struct control {
     const struct lb_config *config;
     struct ev_loop *loop;
@@ -138,6 +149,7 @@ struct control {
     struct fence *fences;
     struct timeline timeline;
     struct state_store *state_store;
+    struct private_db private_db;
     uint64_t state_version, saved_version;
     struct ev_timer heartbeat, heal_timer;
     struct ev_signal on_term, on_int;
@@ -146,7 +158,8 @@ struct control {
     uint64_t heal_not_before_ns;
     bool live;        /* every server of the start serves, and the workers run */
     bool stopping;    /* told to end */
-    bool keeps_state; /* leaves servers behind that the state file names */
+    bool keeps_state; /* leaves rows or servers behind that the state file names */
+    bool spares;      /* leaves servers of an earlier life serving */
     int exit_code;    /* what lb_run returns */
     struct err *err;
     struct control_metrics metrics;
@@ -227,6 +240,28 @@ void member_free_all(struct control *control);
 void member_heal(struct control *control);
 extern const struct spawner_handler member_spawner_handler;
 
+/* Asks the spawner for a STARTING member, with the store's words (store: "NAME:OPTIONS"; NULL: the
+ * options' own). As member_start. */
+int member_ask_spawner(struct member *member, const char *store, struct err *err);
+/* It could not be started, and nothing of it is left. */
+void member_failed(struct member *member, const struct err *err);
+
+/* private_db.c ----------------------------------------------------------------------------------
+ */
+
+/* Starts the cluster's MariaDB; the boot goes on with the state when it answers. Takes the arena
+ * over. 0 or a negative errno. */
+int private_db_start(struct control *control, struct arena *arena, const struct state *state,
+                     bool found, struct err *err);
+/* Has the member's server started with a database of its own. */
+void private_db_add(struct member *member);
+/* The rows of that data directory go. */
+void private_db_remove(struct control *control, uint64_t data_id);
+/* True once it has ended; until then this is called again by what it calls. Without servers only.
+ */
+bool private_db_stop(struct control *control);
+void private_db_done(struct control *control);
+
 /* filling.c -------------------------------------------------------------------------------------
  */
 
@@ -250,8 +285,6 @@ void health_probe(struct member *member);
 
 /* Queues /init, /add or /rm, or answers the refusal at once. */
 void operation_submit(struct control *control, struct admin_call *call);
-/* Starts the cluster that the options or the state file ask for. 0 or a negative errno. */
-int operation_boot(struct control *control, const struct state *state, bool found, struct err *err);
 void operation_member_ready(struct operation *operation, struct member *member);
 /* was_configured: it was counted as ready before. */
 void operation_member_lost(struct operation *operation, struct member *member, bool was_configured,
@@ -260,6 +293,15 @@ void operation_member_lost(struct operation *operation, struct member *member, b
 void operation_filled(struct control *control);
 /* A snapshot was taken by every worker, or a state was saved: answers what waited for it. */
 void operation_check(struct control *control);
+/* For boot.c: puts one at the end of the queue; takes the first one off. */
+struct operation *operation_queue(struct control *control, enum operation_type type,
+                                  struct admin_call *call);
+void operation_finish_first(struct control *control);
+/* For boot.c: starts n servers, the first n_names of these names. */
+int operation_start_all(struct control *control, struct operation *operation, size_t n,
+                        const char *const *names, size_t n_names, struct err *err);
+/* For boot.c: every server of it is there and knows its shards. */
+void operation_fill(struct control *control, struct operation *operation);
 /* For configure.c: whether the placement takes so many servers more (alone: and no others). Tried
  * out before any is started. Dead ones whose replacement is put off count too: it comes. */
 int operation_check_room(struct control *control, size_t n_new, bool alone, struct err *err);
@@ -270,6 +312,14 @@ int operation_start(struct control *control, struct operation *operation, const 
 void operation_abandon(struct control *control, struct operation *operation);
 /* Answers every call with a refusal. */
 void operation_refuse_all(struct control *control, const char *reason);
+
+/* boot.c ----------------------------------------------------------------------------------------
+ */
+
+/* Starts the cluster that the options or the state file ask for. 0 or a negative errno. */
+int operation_boot(struct control *control, const struct state *state, bool found, struct err *err);
+/* Every copy of the boot is made: what can serves, and the workers begin. */
+void operation_finish_boot(struct control *control, struct operation *operation);
 
 /* configure.c -----------------------------------------------------------------------------------
  */

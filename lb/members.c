@@ -141,16 +141,19 @@ static void take_server(struct member *member, const struct addr *addr, long pid
 }
 
 /* The words that a server with this data directory is started with: the store's, and where. */
-static int ask_spawner(struct control *control, const struct member *member, struct err *err)
+int member_ask_spawner(struct member *member, const char *store, struct err *err)
 {
+    struct control *control = member->control;
     const struct lb_config *config = control->config;
     char *dir = control_data_dir(control, member->data_id);
-    const char *args[] = {config->store ? "--store" : NULL, config->store, dir ? "--data" : NULL,
-                          dir, NULL};
+    if (!store)
+        store = config->store;
+    const char *args[] = {store ? "--store" : NULL, store, dir ? "--data" : NULL, dir, NULL};
     struct spawner_request request = {
         .uid = member->uid, .name = member->name, .id = member->id, .args = args};
     int rc = control->spawner->ops->start(control->spawner, &request, err);
     free(dir);
+    member->unasked = false;
     return rc;
 }
 
@@ -163,7 +166,8 @@ int member_start(struct control *control, const struct member_plan *plan,
         member_new(control, control->next_uid++, id, plan->name, plan->operation);
     if (control->config->store_durable)
         member->data_id = plan->data_id ? plan->data_id : member->uid;
-    int rc = ask_spawner(control, member, err);
+    member->unasked = control->private_db.mariadb != NULL;
+    int rc = member->unasked ? 0 : member_ask_spawner(member, NULL, err);
     if (rc != 0) {
         note(member, TIMELINE_FAILED, err ? err->message : NULL);
         metric_bump(&control->metrics.failed_starts);
@@ -172,6 +176,8 @@ int member_start(struct control *control, const struct member_plan *plan,
     }
     metric_bump(&control->metrics.starts);
     note(member, TIMELINE_SPAWNED, NULL);
+    if (member->unasked)
+        private_db_add(member);
     if (ret_member)
         *ret_member = member;
     return 0;
@@ -212,8 +218,13 @@ static void on_failed(void *context, uint64_t uid, const struct err *err)
 {
     struct control *control = context;
     struct member *member = member_find(control, uid);
-    if (!member)
-        return;
+    if (member)
+        member_failed(member, err);
+}
+
+void member_failed(struct member *member, const struct err *err)
+{
+    struct control *control = member->control;
     member->exited = true;
     metric_bump(&control->metrics.failed_starts);
     note(member, TIMELINE_FAILED, err->message);
@@ -274,6 +285,8 @@ void member_stop(struct member *member, uint64_t grace_ns)
 {
     struct control *control = member->control;
     let_go(member);
+    if (member->unasked) /* nobody will tell of its end */
+        member->exited = true;
     if (!member->exited)
         control->spawner->ops->stop(control->spawner, member->uid, grace_ns);
 }
@@ -432,13 +445,15 @@ void member_reap_all(struct control *control, uint64_t reached_version)
             note(member, TIMELINE_OUT, NULL);
         }
         if (member->state == MEMBER_LEAVING && member->exited && unknown) {
-            if (member->removed && member->data_id != 0)
+            if (member->removed && member->data_id != 0) {
                 state_remove_data(control->state_store, member->data_id);
+                private_db_remove(control, member->data_id);
+            }
             unlink_and_free(control, link);
         } else
             link = &member->next;
     }
-    if (control->stopping && !control->members && no_workers)
+    if (control->stopping && !control->members && no_workers && private_db_stop(control))
         ev_break(control->loop, EVBREAK_ALL);
 }
 

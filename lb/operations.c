@@ -1,5 +1,5 @@
-/* Changes of the cluster: the start, /add and /rm of CONTRACT.md's Part 1, /rm of its Part 2, and
- * how they and configure.c's go on once they are begun.
+/* Changes of the cluster: /add of CONTRACT.md's Part 1, /rm of both parts, and how those that
+ * boot.c and configure.c begin go on.
  *
  * Each is checked whole before anything is begun, and is all or nothing: when one server of an /add
  * cannot be started, the others are let go of and the answer is a refusal. An answer goes out when
@@ -147,8 +147,8 @@ int operation_check_room(struct control *control, size_t n_new, bool alone, stru
 /* ---- the queue --------------------------------------------------------------------------------
  */
 
-static struct operation *queue(struct control *control, enum operation_type type,
-                               struct admin_call *call)
+struct operation *operation_queue(struct control *control, enum operation_type type,
+                                  struct admin_call *call)
 {
     struct operation *operation = mem_zalloc(1, sizeof(*operation));
     operation->type = type;
@@ -162,7 +162,7 @@ static struct operation *queue(struct control *control, enum operation_type type
 }
 
 /* Takes the first off; the next begins when its caller is done. */
-static void finish_first(struct control *control)
+void operation_finish_first(struct control *control)
 {
     struct operation *operation = control->operations;
     control->operations = operation->next;
@@ -180,11 +180,11 @@ void operation_submit(struct control *control, struct admin_call *call)
     else if (n >= MAX_QUEUED)
         answer_refuse(control, call, 503, "%zu changes of the cluster are waiting already", n);
     else {
-        queue(control,
-              call->endpoint == ADMIN_INIT  ? OPERATION_INIT
-              : call->endpoint == ADMIN_ADD ? OPERATION_ADD
-                                            : OPERATION_RM,
-              call);
+        operation_queue(control,
+                        call->endpoint == ADMIN_INIT  ? OPERATION_INIT
+                        : call->endpoint == ADMIN_ADD ? OPERATION_ADD
+                                                      : OPERATION_RM,
+                        call);
         if (n == 0)
             run_first(control);
     }
@@ -199,7 +199,7 @@ void operation_refuse_all(struct control *control, const char *reason)
     while (control->operations) {
         if (control->operations->call)
             answer_refuse(control, control->operations->call, 503, "%s", reason);
-        finish_first(control);
+        operation_finish_first(control);
     }
 }
 
@@ -238,7 +238,7 @@ void operation_check(struct control *control)
         (control->state_store && control->saved_version < operation->state_version))
         return;
     answer(control, operation);
-    finish_first(control);
+    operation_finish_first(control);
     run_first(control);
 }
 
@@ -268,8 +268,8 @@ int operation_start(struct control *control, struct operation *operation, const 
     return 0;
 }
 
-static int start_servers(struct control *control, struct operation *operation, size_t n,
-                         const char *const *names, size_t n_names, struct err *err)
+int operation_start_all(struct control *control, struct operation *operation, size_t n,
+                        const char *const *names, size_t n_names, struct err *err)
 {
     operation->n_members = n;
     for (size_t i = 0; i < n; i++) {
@@ -300,7 +300,7 @@ static int begin_add(struct control *control, struct operation *operation, const
     if (rc != 0) {
         refuse(control, call, err.message);
     } else {
-        rc = start_servers(control, operation, change.n, change.names, change.n_names, &err);
+        rc = operation_start_all(control, operation, change.n, change.names, change.n_names, &err);
         if (rc != 0)
             answer_refuse(control, call, 503, "%s; nothing was changed", err.message);
     }
@@ -315,23 +315,6 @@ static void set_all_serving(struct control *control, const struct operation *ope
             member_set_serving(member);
 }
 
-static void finish_boot(struct control *control, struct operation *operation)
-{
-    struct err err = {0};
-    for (struct member *member = control->members; member; member = member->next)
-        if (member->operation == operation) {
-            member->operation = NULL;
-            filling_check(member); /* one that waits for rows which are not there serves later */
-        }
-    finish_first(control);
-    int rc = control_go_live(control, &err);
-    if (rc == 0)
-        return;
-    if (control->err)
-        *control->err = err;
-    control_stop(control, true, rc);
-}
-
 /* The servers of before hold no shard; they go when the new ones serve. */
 static void retire_others(struct control *control, const struct operation *operation)
 {
@@ -343,8 +326,10 @@ static void retire_others(struct control *control, const struct operation *opera
     }
     while (control->database.vacancies) {
         uint64_t data_id = control->database.vacancies->data_id;
-        if (data_id != 0)
+        if (data_id != 0) {
             state_remove_data(control->state_store, data_id);
+            private_db_remove(control, data_id);
+        }
         database_drop_vacancy(&control->database);
     }
 }
@@ -380,7 +365,7 @@ void operation_filled(struct control *control)
         return;
     if (operation->type == OPERATION_BOOT) {
         if (control->copies.n == 0)
-            finish_boot(control, operation);
+            operation_finish_boot(control, operation);
         return;
     }
     for (struct member *member = control->members; member; member = member->next)
@@ -390,7 +375,7 @@ void operation_filled(struct control *control)
 }
 
 /* Every server of it is there and knows its shards. */
-static void fill(struct control *control, struct operation *operation)
+void operation_fill(struct control *control, struct operation *operation)
 {
     operation->filling = true;
     copy_schedule(control);
@@ -400,7 +385,7 @@ static void fill(struct control *control, struct operation *operation)
 void operation_member_ready(struct operation *operation, struct member *member)
 {
     if (++operation->n_ready == operation->n_members)
-        fill(member->control, operation);
+        operation_fill(member->control, operation);
 }
 
 void operation_member_lost(struct operation *operation, struct member *member, bool was_configured,
@@ -412,173 +397,20 @@ void operation_member_lost(struct operation *operation, struct member *member, b
         operation->n_members--;
         operation->n_ready -= was_configured;
         if (operation->n_ready == operation->n_members && !operation->filling)
-            fill(control, operation);
+            operation_fill(control, operation);
         return;
     }
     operation_abandon(control, operation);
     if (operation->type == OPERATION_BOOT) {
         err_set(control->err, -ECHILD, "%s could not be started: %s", member->name, cause);
-        finish_first(control);
+        operation_finish_first(control);
         control_stop(control, true, -ECHILD);
         return;
     }
     answer_refuse(control, operation->call, 503, "%s could not be started: %s; nothing was changed",
                   member->name, cause);
-    finish_first(control);
+    operation_finish_first(control);
     run_first(control);
-}
-
-static int boot_anew(struct control *control, struct operation *operation, struct err *err)
-{
-    size_t n = control->config->n_servers;
-    int rc = operation_check_room(control, n, false, err);
-    if (rc != 0)
-        return rc;
-    control->n_target = n;
-    const char **names = mem_zalloc(n + 1, sizeof(*names));
-    for (size_t i = 0; i < n; i++)
-        names[i] = mem_printf("Server%zu", i + 1);
-    rc = start_servers(control, operation, n, names, n, err);
-    for (size_t i = 0; i < n; i++)
-        free((char *)names[i]);
-    free(names);
-    return rc;
-}
-
-static void restore_replicas(struct control *control, uint64_t uid, bool has_rows,
-                             const struct state_replica *replicas, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct table_shard *shard = database_find(&control->database, replicas[i].shard);
-        struct replica *replica = database_add_replica(shard, uid, REPLICA_FILLING);
-        replica->has_rows = has_rows;
-        replica->whole = replicas[i].whole && has_rows;
-    }
-}
-
-/* A place that is to be taken by a new server, or by the same again (name). */
-static void restore_vacancy(struct control *control, const struct state_vacancy *from,
-                            bool has_rows)
-{
-    struct vacancy *vacancy =
-        database_add_vacancy(&control->database, from->n_replicas, has_rows ? from->data_id : 0);
-    if (from->name && has_rows) {
-        snprintf(vacancy->name, sizeof(vacancy->name), "%s", from->name);
-        vacancy->id = from->id;
-    }
-    for (size_t i = 0; i < from->n_replicas; i++)
-        vacancy->shards[vacancy->n_shards++] =
-            (struct vacant_shard){database_find(&control->database, from->replicas[i].shard),
-                                  from->replicas[i].whole && has_rows};
-}
-
-/* A server of an earlier life that runs no more: with a durable store it comes again, under its
- * name and with its rows; else another takes its place. */
-static void restore_dead(struct control *control, const struct state_server *server)
-{
-    struct state_vacancy place = {.data_id = server->data_id,
-                                  .name = server->name,
-                                  .id = server->id,
-                                  .n_replicas = server->n_replicas,
-                                  .replicas = server->replicas};
-    if (server->n_replicas > 0 || server->data_id != 0)
-        restore_vacancy(control, &place, control->database.durable && server->data_id != 0);
-}
-
-static int restore_servers(struct control *control, struct operation *operation,
-                           const struct state *state, struct err *err)
-{
-    for (size_t i = 0; i < state->n_servers; i++) {
-        const struct state_server *server = &state->servers[i];
-        struct err why = {0};
-        struct member *member;
-        operation->n_members++; /* before: it could be lost at once */
-        restore_replicas(control, server->uid, true, server->replicas, server->n_replicas);
-        int rc = member_adopt(control, server, operation, &member, &why);
-        if (rc == 0)
-            continue;
-        operation->n_members--;
-        database_drop_replicas(&control->database, server->uid);
-        if (rc != -ESRCH)
-            return err_set(err, rc, "cannot adopt %s: %s", server->name, why.message);
-        log_warn("lb", "%s of an earlier life is gone: %s", server->name, why.message);
-        restore_dead(control, server);
-    }
-    return 0;
-}
-
-/* Starts those again that bear a name; they are of the boot, but it does not fail with them. */
-static void restart_servers(struct control *control, struct operation *operation)
-{
-    struct vacancy *vacancy = control->database.vacancies, *next;
-    for (; vacancy; vacancy = next) {
-        next = vacancy->next;
-        struct member_plan plan = {.name = vacancy->name,
-                                   .has_id = true,
-                                   .id = vacancy->id,
-                                   .data_id = vacancy->data_id,
-                                   .operation = operation};
-        struct member *member;
-        struct err err = {0};
-        if (!vacancy->name[0] || member_find_name(control, vacancy->name))
-            continue;
-        int rc = member_start(control, &plan, &member, &err);
-        if (rc != 0) {
-            log_error("lb", "cannot start %s again: %s", vacancy->name, err.message);
-            continue; /* healing tries again */
-        }
-        member->returning = true;
-        operation->n_members++;
-        database_occupy(&control->database, vacancy, member->uid);
-    }
-}
-
-static void restore_database(struct control *control, const struct state *state)
-{
-    struct database *database = &control->database;
-    if (!state->schema)
-        return;
-    database->configured = true;
-    database->schema = *state->schema;
-    for (size_t i = 0; i < state->n_shards; i++)
-        database_add_shard(database, &state->shards[i], NULL);
-    for (size_t i = 0; i < state->n_vacancies; i++)
-        restore_vacancy(control, &state->vacancies[i],
-                        database->durable && state->vacancies[i].data_id != 0);
-}
-
-static int boot_again(struct control *control, struct operation *operation,
-                      const struct state *state, struct err *err)
-{
-    control->n_target = state->n_target;
-    operation->n_members++; /* the loop itself: one lost at once must not end the boot within it */
-    restore_database(control, state);
-    int rc = restore_servers(control, operation, state, err);
-    if (rc != 0)
-        return rc;
-    size_t n_found = operation->n_members - 1;
-    restart_servers(control, operation);
-    operation->n_members--;
-    log_info("lb", "found %zu of %zu servers of an earlier life, started %zu again", n_found,
-             state->n_target, operation->n_members - n_found);
-    return 0;
-}
-
-int operation_boot(struct control *control, const struct state *state, bool found, struct err *err)
-{
-    struct operation *operation = queue(control, OPERATION_BOOT, NULL);
-    control->next_uid = state->next_uid;
-    int rc =
-        found ? boot_again(control, operation, state, err) : boot_anew(control, operation, err);
-    if (rc != 0) {
-        finish_first(control);
-        return rc;
-    }
-    if (operation->n_ready == operation->n_members && !operation->filling) {
-        fill(control, operation);
-        rc = control->exit_code;
-    }
-    return rc;
 }
 
 /* ---- /rm --------------------------------------------------------------------------------------
@@ -752,5 +584,5 @@ static int begin(struct control *control, struct operation *operation)
 static void run_first(struct control *control)
 {
     while (control->operations && begin(control, control->operations) != 0)
-        finish_first(control);
+        operation_finish_first(control);
 }
