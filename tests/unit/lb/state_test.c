@@ -455,6 +455,118 @@ static void state_tells_that_it_could_not_be_written(void **state)
     state_close(open_store(&loaded, 1), 0);
 }
 
+static void state_keeps_the_database(void **state)
+{
+    struct schema schema = {.n_columns = 1, .columns = {{.name = "k", .n_name = 1}}};
+    struct shard shards[] = {{"sh1", -INT64_MAX, -1}, {"sh2", 0, INT64_MAX - 1}};
+    struct state_replica held[] = {{"sh1", true}, {"sh2", false}}, gone[] = {{"sh2", true}};
+    struct state_server server = {.uid = 3,
+                                  .id = 1,
+                                  .name = "S1",
+                                  .pid = 7,
+                                  .reference = "r",
+                                  .data_id = 2,
+                                  .n_replicas = 2,
+                                  .replicas = held};
+    struct state_vacancy vacancies[] = {
+        {.data_id = 4, .n_replicas = 1, .replicas = gone},
+        {.data_id = 5, .name = "S2", .id = 9, .n_replicas = 0},
+    };
+    struct state saved = {.next_uid = 8,
+                          .n_target = 3,
+                          .n_servers = 1,
+                          .servers = &server,
+                          .schema = &schema,
+                          .n_shards = 2,
+                          .shards = shards,
+                          .n_vacancies = 2,
+                          .vacancies = vacancies};
+    struct state loaded;
+
+    (void)state;
+    assert_int_equal(addr_parse("127.0.0.1:4711", &server.addr, NULL), 0);
+    struct state_store *store = open_store(&loaded, 0);
+    state_save(store, &saved, 1);
+    state_close(store, 0);
+    state_close(open_store(&loaded, 1), 0);
+    assert_non_null(loaded.schema);
+    assert_true(schema_equal(loaded.schema, &schema));
+    assert_int_equal(loaded.n_shards, 2);
+    assert_true(loaded.shards[0].low == -INT64_MAX && loaded.shards[0].last == -1);
+    assert_true(loaded.shards[1].low == 0 && loaded.shards[1].last == INT64_MAX - 1);
+    assert_int_equal(loaded.servers[0].data_id, 2);
+    assert_int_equal(loaded.servers[0].n_replicas, 2);
+    assert_string_equal(loaded.servers[0].replicas[0].shard, "sh1");
+    assert_true(loaded.servers[0].replicas[0].whole);
+    assert_false(loaded.servers[0].replicas[1].whole);
+    assert_int_equal(loaded.n_vacancies, 2);
+    assert_null(loaded.vacancies[0].name);
+    assert_int_equal(loaded.vacancies[0].data_id, 4);
+    assert_true(loaded.vacancies[0].replicas[0].whole);
+    assert_string_equal(loaded.vacancies[1].name, "S2");
+    assert_int_equal(loaded.vacancies[1].id, 9);
+    assert_int_equal(loaded.vacancies[1].n_replicas, 0);
+}
+
+static void state_refuses_a_database_that_does_not_hold_together(void **state)
+{
+#define HEAD "{\"format\":2,\"next_uid\":5,\"target\":1,\"servers\":["
+#define SCHEMA "],\"schema\":{\"columns\":[\"k\"],\"dtypes\":[\"Number\"]},\"shards\":"
+#define SHARD "{\"k_low\":0,\"Shard_id\":\"a\",\"Shard_size\":5}"
+    static const char *const bad[] = {
+        HEAD SCHEMA "[],\"vacancies\":{}}",
+        HEAD SCHEMA "[" SHARD "," SHARD "],\"vacancies\":[]}",
+        HEAD SCHEMA "[" SHARD "],\"vacancies\":[{\"data\":5,\"replicas\":[]}]}",
+        HEAD SCHEMA "[" SHARD "],\"vacancies\":[{\"name\":\"..\",\"id\":1}]}",
+        HEAD SCHEMA "[" SHARD "],\"vacancies\":[{\"replicas\":[{\"shard\":\"b\"}]}]}",
+        HEAD "{\"uid\":1,\"id\":1,\"name\":\"S1\",\"address\":\"127.0.0.1:1\",\"pid\":1,"
+             "\"reference\":\"r\",\"data\":99}" SCHEMA "[],\"vacancies\":[]}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        write_file(bad[i], strlen(bad[i]));
+        expect_refused("cluster.json");
+    }
+    static const char good[] = HEAD SCHEMA "[" SHARD "],\"vacancies\":[{\"data\":4}]}";
+    struct state loaded;
+    write_file(good, sizeof(good) - 1);
+    state_close(open_store(&loaded, 1), 0);
+    assert_int_equal(loaded.n_vacancies, 1);
+}
+
+static void state_never_uses_the_number_of_a_directory_again(void **state)
+{
+    struct state loaded;
+
+    (void)state;
+    assert_int_equal(mkdir(file_of("servers"), 0700), 0);
+    assert_int_equal(mkdir(file_of("servers/41"), 0700), 0);
+    assert_int_equal(mkdir(file_of("servers/99x"), 0700), 0);
+    state_close(open_store(&loaded, 0), 0);
+    assert_int_equal(loaded.next_uid, 42);
+}
+
+static void state_removes_a_data_directory_with_all_that_is_in_it(void **state)
+{
+    struct state loaded;
+    struct stat info;
+
+    (void)state;
+    struct state_store *store = open_store(&loaded, 0);
+    assert_int_equal(mkdir(file_of("servers"), 0700), 0);
+    assert_int_equal(mkdir(file_of("servers/7"), 0700), 0);
+    assert_int_equal(mkdir(file_of("servers/7/in"), 0700), 0);
+    assert_int_equal(mkdir(file_of("servers/8"), 0700), 0);
+    fclose(fopen(file_of("servers/7/in/log"), "w"));
+    assert_int_equal(symlink("../8", file_of("servers/7/out")), 0); /* is not followed */
+    state_remove_data(store, 7);
+    state_remove_data(store, 77); /* there is none */
+    state_close(store, 0);
+    assert_int_equal(stat(file_of("servers/7"), &info), -1);
+    assert_int_equal(stat(file_of("servers/8"), &info), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -468,6 +580,10 @@ int main(void)
         TEST(state_refuses_a_file_cut_at_any_byte_and_leaves_it),
         TEST(state_survives_any_changed_byte),
         TEST(state_refuses_what_it_does_not_understand),
+        TEST(state_keeps_the_database),
+        TEST(state_refuses_a_database_that_does_not_hold_together),
+        TEST(state_never_uses_the_number_of_a_directory_again),
+        TEST(state_removes_a_data_directory_with_all_that_is_in_it),
         TEST(state_refuses_a_directory_that_is_none),
         TEST(state_removes_what_a_killed_writer_left),
         TEST(state_tells_that_it_could_not_be_written),
