@@ -125,7 +125,7 @@ KEEP_IF_SAME = cat >$@.$$$$ && if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv
 NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json
 GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 DEPS := build
-ifneq ($(filter check check-% asan tsan coverage bench,$(GOALS)),)
+ifneq ($(filter check check-% asan tsan coverage bench published,$(GOALS)),)
 DEPS += run check
 endif
 ifneq ($(filter experiment-% experiments report report-check,$(GOALS)),)
@@ -192,13 +192,16 @@ $(SUPPORT): $(SUPPORT_SRC:%.c=$(BUILD)/%.o)
 TEST_OBJ := $(LIB_OBJ) $(LLHTTP_OBJ) $(SUPPORT)
 LINK_TEST = $(LINK) $(filter %.o,$^) $(INFO_OBJ) $(SUPPORT)
 
+# Another ketama to compare with; tests and benchmarks that name it do without where it is absent.
+ORACLE_LDLIBS := $(if $(wildcard /usr/include/libmemcached/memcached.h),-lmemcached)
+
 $(UNIT) $(CONTRACT): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(LINK_TEST) -o $@ -lcmocka $(OWN_LDLIBS)
+	$(Q)$(LINK_TEST) -o $@ -lcmocka $(ORACLE_LDLIBS) $(OWN_LDLIBS)
 
 $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(LINK_TEST) -o $@ -lcmocka $(OWN_LDLIBS)
+	$(Q)$(LINK_TEST) -o $@ -lcmocka $(ORACLE_LDLIBS) $(OWN_LDLIBS)
 
 $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(TEST_OBJ) | $(INFO_OBJ)
 	$(call say,LINK,$@)
@@ -240,7 +243,7 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 	done; echo; echo ']'; } >$@
 
 ##@ Test
-.PHONY: check check-programs asan tsan fuzz bench bench-lb bench-load bench-hist bench-stall \
+.PHONY: check check-programs asan tsan fuzz bench bench-hash published bench-lb bench-load bench-hist bench-stall \
 	bench-heal coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
@@ -287,6 +290,13 @@ bench-hist: all ## the percentiles of quoit load beside exact ones of the same r
 
 bench-stall: all ## a server that stops for 500 ms, under a closed and an open loop
 	@tests/bench/stall_demo.sh $(QUOIT)
+
+# HASHES="xxh3 splitmix64" restricts the lookups to these.
+bench-hash: $(BUILD)/tests/bench/hash_bench ## every hash and placement: ns, bytes, targets
+	@$< $(HASHES)
+
+published: $(BUILD)/tests/unit/backends/published_test ## published results on hashing, computed again
+	@$< table
 
 bench-heal: all ## kill servers under load and time the healing
 	@tests/bench/heal_bench.sh $(QUOIT)

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/mem.h"
+#include "experiments/environment.h"
 #include "loadgen/trust.h"
 
 #define FIELD(name) offsetof(struct load_options, name)
@@ -256,8 +257,13 @@ VERB_REGISTER(load_verb);
 static int write_json(const struct result *result, const char *path, struct err *err)
 {
     cJSON *tree = result_json(result);
+    cJSON *environment = cJSON_AddObjectToObject(tree, "environment");
     struct buf text;
     int rc = 0;
+
+    cJSON_AddItemToObject(environment, "quoit", environment_build());
+    cJSON_AddItemToObject(environment, "host", environment_host());
+    cJSON_AddItemToObject(environment, "libraries", environment_libraries(NULL));
 
     buf_init(&text, 0);
     json_print(&text, tree, true);

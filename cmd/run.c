@@ -99,7 +99,7 @@ static const struct cli_verb run_definition = {
         "\n"
         "A run is INVALID when requests failed or were lost, servers were replaced, the counts do\n"
         "not fit the exact shares, there are fewer than 3 repeats, or, where rates are measured,\n"
-        "the load generator used more than 0.9 of a core.\n"
+        "the load generator used more than 0.9 of a core or, in an open loop, was late.\n"
         "\n"
         "Exit code: 0 valid, 1 failed, 2 wrong usage, 4 invalid, 130 interrupted, what was\n"
         "measured until then being kept and marked.",

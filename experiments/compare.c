@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "experiments/course.h"
 
 /* ——— rows ——— */
 
@@ -244,6 +245,23 @@ static const char *skip_blanks(const char *at)
     return at;
 }
 
+/* "kill.serving" */
+static bool is_event_metric(const char *name)
+{
+    const char *dot = strchr(name, '.');
+    for (int action = 0; dot && action <= EVENT_ADD; action++) {
+        const char *word = event_action_name((enum event_action)action);
+        if (strlen(word) != (size_t)(dot - name) || memcmp(word, name, strlen(word)))
+            continue;
+        if (!strcmp(dot + 1, "failed"))
+            return true;
+        for (int step = 0; step < COURSE_N_STEPS; step++)
+            if (!strcmp(dot + 1, course_steps[step].name))
+                return course_step_follows((enum course_step)step, (enum event_action)action);
+    }
+    return false;
+}
+
 static bool known_metric(const char *name)
 {
     static const char *const names[] = {"rate", "p50", "p90",    "p99",          "p99.9",
@@ -251,14 +269,15 @@ static bool known_metric(const char *name)
     const char *const *known = names;
     while (*known && strcmp(*known, name))
         known++;
-    return *known || (!strncmp(name, "share:", 6) && name[6]);
+    return *known || (!strncmp(name, "share:", 6) && name[6]) || is_event_metric(name);
 }
 
 static int refuse_limit(const char *text, const char *why, struct err *err)
 {
     return err_set(err, -EINVAL,
                    "'%s': %s; it reads METRIC OP PERCENT, as in rate<-5%% or p99>+10%%, with rate, "
-                   "p50, p90, p99, p99.9, max, cpu, failed, peak_to_mean or share:SERVER",
+                   "p50, p90, p99, p99.9, max, cpu, failed, peak_to_mean, share:SERVER or "
+                   "EVENT.STEP (kill.serving, kill.failed)",
                    text, why);
 }
 

@@ -32,7 +32,7 @@ enum compare_better { COMPARE_HIGHER, COMPARE_LOWER, COMPARE_NEITHER };
 
 /* One metric's values, one a sample. */
 struct compare_values {
-    const char *name; /* "p99", "share:Server1" */
+    const char *name; /* "p99", "share:Server1", "kill.serving": of all events of that action */
     const char *unit; /* "" for a ratio */
     enum compare_better better;
     double *values;

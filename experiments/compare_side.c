@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "experiments/compare.h"
+#include "experiments/course.h"
 #include "experiments/manifest.h"
 #include "experiments/outcome.h"
 
@@ -164,37 +165,42 @@ static void read_result_shares(struct compare_side *side, struct compare_point *
     }
 }
 
-/* What came of the events: requests that failed, and how long every step took. */
-static size_t n_event_metrics(const cJSON *events)
+/* What came of the events of one action, over all of them: requests that failed, how long every
+ * step took. "kill.failed", "kill.serving". */
+static const cJSON *event_number(const cJSON *event, const char *action, const char *key)
 {
-    const cJSON *event;
-    size_t n = 0;
-    cJSON_ArrayForEach (event, events)
-        n += 1 + (size_t)cJSON_GetArraySize(json_get(event, "steps"));
-    return n;
+    if (strcmp(outcome_text(event, "action"), action))
+        return NULL;
+    return json_get(strcmp(key, "failed") ? json_get(event, "steps") : event, key);
 }
 
 static void read_event_metric(struct compare_side *side, struct compare_point *point,
-                              const cJSON *event, const cJSON *number, const char *unit)
+                              const cJSON *events, const char *action, const char *key)
 {
-    const cJSON *values = json_get(number, "values"), *value;
+    const cJSON *event, *value;
+    size_t n = 0;
+    cJSON_ArrayForEach (event, events)
+        n += (size_t)cJSON_GetArraySize(json_get(event_number(event, action, key), "values"));
+    if (!n)
+        return;
     struct compare_values *metric =
-        add_metric(side, point, (size_t)cJSON_GetArraySize(values),
-                   arena_printf(&side->arena, "%s: %s", outcome_text(event, "label"),
-                                number->string ? number->string : ""),
-                   unit, COMPARE_LOWER);
-    cJSON_ArrayForEach (value, values)
-        add_value(metric, cJSON_IsNumber(value) ? value->valuedouble : NAN);
+        add_metric(side, point, n, arena_printf(&side->arena, "%s.%s", action, key),
+                   strcmp(key, "failed") ? "ms" : "requests", COMPARE_LOWER);
+    cJSON_ArrayForEach (event, events) {
+        cJSON_ArrayForEach (value, json_get(event_number(event, action, key), "values"))
+            add_value(metric, cJSON_IsNumber(value) ? value->valuedouble : NAN);
+    }
 }
+
+#define MAX_EVENT_METRICS ((EVENT_ADD + 1) * (COURSE_N_STEPS + 1))
 
 static void read_events(struct compare_side *side, struct compare_point *point, const cJSON *events)
 {
-    const cJSON *event, *step;
-    cJSON_ArrayForEach (event, events) {
-        if (json_get(event, "failed"))
-            read_event_metric(side, point, event, json_get(event, "failed"), "requests");
-        cJSON_ArrayForEach (step, json_get(event, "steps"))
-            read_event_metric(side, point, event, step, "ms");
+    for (int action = 0; action <= EVENT_ADD; action++) {
+        const char *name = event_action_name((enum event_action)action);
+        read_event_metric(side, point, events, name, "failed");
+        for (int step = 0; step < COURSE_N_STEPS; step++)
+            read_event_metric(side, point, events, name, course_steps[step].name);
     }
 }
 
@@ -210,7 +216,7 @@ static void read_result_point(struct compare_side *side, struct compare_point *p
         buf_appendf(&text, "%s%s", buf_len(&text) ? ", " : "",
                     cJSON_IsString(label) ? label->valuestring : "");
     new_point(side, point, buf_str(&text),
-              1 + (size_t)cJSON_GetArraySize(servers) + n_event_metrics(events));
+              1 + (size_t)cJSON_GetArraySize(servers) + MAX_EVENT_METRICS);
     buf_done(&text);
     for (size_t s = 0; s < N_SOURCES; s++) {
         struct compare_values *metric =
@@ -261,22 +267,31 @@ static const char *flags_text(struct compare_side *side, const char *flags)
     return copy;
 }
 
-static void read_manifest(struct compare_side *side, const cJSON *manifest)
+/* The machine, the build and the libraries, from an object that has them as members. */
+static void read_environment(struct compare_side *side, size_t max, const cJSON *environment)
 {
     static const char *const not_host[] = {"load_average", NULL};
     static const char *const not_library[] = {"gnuplot", NULL}; /* it draws, afterwards */
+    const cJSON *quoit = json_get(environment, "quoit");
+    if (!quoit)
+        return;
+    side->commit = arena_strdup(&side->arena, outcome_text(quoit, "commit"));
+    side->dirty = cJSON_IsTrue(json_get(quoit, "dirty"));
+    add_conditions(side, max, "host", json_get(environment, "host"), not_host);
+    add_condition(side, max, "compiler", outcome_text(quoit, "compiler"));
+    add_condition(side, max, "compiler flags", flags_text(side, outcome_text(quoit, "cflags")));
+    add_conditions(side, max, "library", json_get(environment, "libraries"), not_library);
+}
+
+static void read_manifest(struct compare_side *side, const cJSON *manifest)
+{
     static const char *const not_about[] = {"title", "question", NULL};
     static const char *const not_axis[] = {"labels", NULL};
     const size_t max = 256;
-    const cJSON *quoit = json_get(manifest, "quoit"), *section;
+    const cJSON *section;
     side->conditions = arena_zalloc(&side->arena, max, sizeof(*side->conditions));
-    side->commit = arena_strdup(&side->arena, outcome_text(quoit, "commit"));
-    side->dirty = cJSON_IsTrue(json_get(quoit, "dirty"));
     side->began = arena_strdup(&side->arena, outcome_text(manifest, "date"));
-    add_conditions(side, max, "host", json_get(manifest, "host"), not_host);
-    add_condition(side, max, "compiler", outcome_text(quoit, "compiler"));
-    add_condition(side, max, "compiler flags", flags_text(side, outcome_text(quoit, "cflags")));
-    add_conditions(side, max, "library", json_get(manifest, "libraries"), not_library);
+    read_environment(side, max, manifest);
     cJSON_ArrayForEach (section, json_get(manifest, "experiment")) {
         if (!strcmp(section->string, "figure"))
             continue;
@@ -399,13 +414,14 @@ static const char *target_of(struct compare_side *side, const cJSON *settings)
     return arena_strdup(&side->arena, path ? path : "/");
 }
 
-static void read_load_conditions(struct compare_side *side, const cJSON *settings)
+static void read_load_conditions(struct compare_side *side, const cJSON *tree)
 {
     static const char *const not [] = {"url", "workload", "loop", "seed", NULL};
     const size_t max = 64;
     side->conditions = arena_zalloc(&side->arena, max, sizeof(*side->conditions));
     side->n_conditions = 0;
-    add_conditions(side, max, "load", settings, not );
+    add_conditions(side, max, "load", json_get(tree, "settings"), not );
+    read_environment(side, max, json_get(tree, "environment"));
 }
 
 /* One side's samples were all taken alike. */
@@ -497,7 +513,7 @@ static void read_loads(struct compare_side *side, cJSON *const *trees, size_t n)
         if (strcmp(ended, side->ended) > 0)
             side->ended = arena_strdup(&side->arena, ended);
     }
-    read_load_conditions(side, settings);
+    read_load_conditions(side, trees[0]);
 }
 
 static int open_loads(struct compare_side *side, char *const *paths, size_t n, struct err *err)

@@ -263,12 +263,17 @@ static void print_verdict(const struct report_entry *entry, struct buf *out)
     buf_done(&text);
 }
 
-static int print_section(const char *report_dir, const char *name, struct buf *out, struct err *err)
+/* Adds the section to out and its line to the list of links. */
+static int print_section(const char *report_dir, const char *name, struct buf *links,
+                         struct buf *out, struct err *err)
 {
     struct report_entry entry;
     char *dir = mem_printf("%s/%s", report_dir, name);
     int status = report_entry_open(dir, name, &entry, err);
     if (status >= 0) {
+        buf_appendf(links, "<li><a href=\"#%s\">%s: ", name, name);
+        html_print_text(outcome_text(entry.result, "title"), links);
+        buf_appendf(links, "</a>%s</li>\n", outcome_valid(entry.result) ? "" : " (INVALID)");
         buf_appendf(
             out, "<section id=\"%s\" aria-labelledby=\"%s-title\">\n<h2 id=\"%s-title\">%s: ", name,
             name, name, name);
@@ -315,6 +320,11 @@ int html_print_page(const char *report_dir, struct buf *out, size_t *ret_n, stru
     char *names[MAX_RESULTS];
     size_t n = 0;
     int status = list_results(report_dir, names, &n, err);
+    struct buf links, sections;
+    buf_init(&links, 0);
+    buf_init(&sections, 0);
+    for (size_t i = 0; i < n && status >= 0; i++)
+        status = print_section(report_dir, names[i], &links, &sections, err);
     if (status >= 0 && n) {
         buf_append_str(out, page_head);
         buf_append_str(
@@ -322,13 +332,13 @@ int html_print_page(const char *report_dir, struct buf *out, size_t *ret_n, stru
                  "of its own, loaded, broken and measured. Each result below was measured "
                  "by <code>quoit run</code> and is made from the files beside this page.</p>\n"
                  "<nav aria-label=\"Results\">\n<ul>\n");
-        for (size_t i = 0; i < n; i++)
-            buf_appendf(out, "<li><a href=\"#%s\">%s</a></li>\n", names[i], names[i]);
+        buf_append(out, buf_head(&links), buf_len(&links));
         buf_append_str(out, "</ul>\n</nav>\n</header>\n<main>\n");
-        for (size_t i = 0; i < n && status >= 0; i++)
-            status = print_section(report_dir, names[i], out, err);
+        buf_append(out, buf_head(&sections), buf_len(&sections));
         buf_append_str(out, "</main>\n</body>\n</html>\n");
     }
+    buf_done(&links);
+    buf_done(&sections);
     for (size_t i = 0; i < n; i++)
         free(names[i]);
     if (status >= 0)

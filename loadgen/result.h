@@ -36,7 +36,9 @@
  *                 "threads":[{"requests","cpu_share","busy_share"}]},  busy: not waiting for events
  *    "thresholds":[{"fail_if":"p99>10ms","value":12.3,"unit":"ms","missed":true}],   value null:
  *                                                       nothing was measured, which is a miss
- *    "verdict":{"valid":true,"reasons":[],"warnings":[]}}     loadgen/trust.h
+ *    "verdict":{"valid":true,"reasons":[],"warnings":[]},     loadgen/trust.h
+ *    "environment":{"quoit":{…},"host":{…},"libraries":{…}}}  of quoit load --json alone:
+ *                                                       experiments/environment.h
  *
  * requests = ok + failed: those that ended, warm-up aside. abandoned: sent and given up when the
  * run was interrupted; in no other count. scheduled = requests + abandoned + dropped, when the run

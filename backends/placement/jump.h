@@ -18,4 +18,7 @@ static inline uint32_t jump_hash(uint64_t key, uint32_t n)
     return (uint32_t)bucket;
 }
 
+/* The same answer for 1 ≤ n ≤ PLACEMENT_MAX_MEMBERS, some times faster. */
+uint32_t jump_bucket(uint64_t key, uint32_t n);
+
 #endif

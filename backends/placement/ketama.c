@@ -13,6 +13,8 @@
  * points of everybody. A member without a name is called by the digits of its id. */
 #define OPENSSL_API_COMPAT 10100
 
+#include "backends/placement/ketama.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -147,15 +149,30 @@ static void ketama_free(struct placement *placement)
     free(ketama);
 }
 
-static inline uint32_t first_point(const struct ketama *ketama, uint64_t key)
+static uint64_t hash_digits(uint64_t key)
 {
-    if (ketama->key == KETAMA_HASH)
-        return circle_first(&ketama->circle, hash_key(ketama->base.hashes.request, key));
     char text[DECIMAL_MAX_BYTES];
     const char *digits = decimal_of(key, text);
     unsigned char digest[MD5_DIGEST_LENGTH];
     md5_of(digits, (size_t)(text + sizeof(text) - digits), digest);
-    return circle_first(&ketama->circle, point_of(digest, 0));
+    return point_of(digest, 0);
+}
+
+static inline uint32_t first_point(const struct ketama *ketama, uint64_t key)
+{
+    uint64_t hash =
+        ketama->key == KETAMA_HASH ? hash_key(ketama->base.hashes.request, key) : hash_digits(key);
+    return circle_first(&ketama->circle, hash);
+}
+
+void ketama_trace(const struct placement *placement, uint64_t key, uint32_t *ret_hash,
+                  uint32_t *ret_point)
+{
+    const struct ketama *ketama = (const struct ketama *)placement;
+    uint64_t hash = hash_digits(key);
+    uint32_t at = circle_first(&ketama->circle, hash);
+    *ret_hash = (uint32_t)(hash >> 32);
+    *ret_point = (uint32_t)(ketama->circle.hashes[at % ketama->circle.n_points] >> 32);
 }
 
 static uint32_t ketama_lookup(const struct placement *placement, uint64_t key)

@@ -154,7 +154,7 @@ static void memento_free(struct placement *placement)
 static uint32_t memento_draw(const struct placement *placement, uint64_t hash)
 {
     const struct memento *memento = (const struct memento *)placement;
-    uint32_t bucket = jump_hash(hash, memento->n_buckets);
+    uint32_t bucket = jump_bucket(hash, memento->n_buckets);
     if (memento->n_removed == 0)
         return memento->order[bucket];
     uint32_t n_left;

@@ -68,7 +68,7 @@ struct delay_store {
     struct delay_params params;
     struct ev_loop *loop;
     struct rng rng;
-    TAILQ_HEAD(, delay_call) waiting;
+    TAILQ_HEAD(delay_calls, delay_call) waiting;
     bool closing;
 };
 

@@ -90,7 +90,7 @@ struct fault_store {
     struct flusher *flusher;
     struct rng rng;
     uint64_t n_seen, n_failed; /* of those that may fail */
-    TAILQ_HEAD(, fault_call) taken;
+    TAILQ_HEAD(fault_calls, fault_call) taken;
     bool closing;
 };
 
@@ -134,10 +134,10 @@ static void fail(const struct fault_store *store, struct store_request *request)
     request->more = false;
 }
 
+/* It is out of the list. */
 static void fail_call(struct fault_call *call)
 {
     struct store_request *request = call->request;
-    TAILQ_REMOVE(&call->store->taken, call, link);
     flusher_remove(call->store->flusher, &call->item);
     fail(call->store, request);
     free(call);
@@ -146,7 +146,9 @@ static void fail_call(struct fault_call *call)
 
 static void on_end_of_turn(struct flush_item *item)
 {
-    fail_call((struct fault_call *)item);
+    struct fault_call *call = (struct fault_call *)item;
+    TAILQ_REMOVE(&call->store->taken, call, link);
+    fail_call(call);
 }
 
 static void on_inner_done(struct shim_call *call)
@@ -205,8 +207,11 @@ static void fault_close(struct store *base)
 {
     struct fault_store *store = (struct fault_store *)base;
     store->closing = true;
-    while (!TAILQ_EMPTY(&store->taken))
-        fail_call(TAILQ_FIRST(&store->taken));
+    while (!TAILQ_EMPTY(&store->taken)) {
+        struct fault_call *call = TAILQ_FIRST(&store->taken);
+        TAILQ_REMOVE(&store->taken, call, link);
+        fail_call(call);
+    }
     shim_close(&store->shim);
 }
 

@@ -107,6 +107,7 @@ static const char *give_rows(const struct threaded_job *job, const char *at, boo
     *ret_taken = true;
     for (size_t i = 0; i < job->n_piece; i++) {
         struct row row;
+        assert(at != NULL);
         memcpy(&row.key, at, sizeof(row.key));
         memcpy(&row.n_bytes, at + sizeof(row.key), sizeof(row.n_bytes));
         row.text = at + sizeof(row.key) + sizeof(row.n_bytes);

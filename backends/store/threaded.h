@@ -129,9 +129,9 @@ struct threaded_shard *threaded_add(struct threaded *store, uint64_t id, const c
 /* Everything is open: begins the thread. */
 int threaded_start(struct threaded *store, struct err *err);
 /* Of a member's ops; and after a failure between threaded_init() and the end of open(). */
-void threaded_close(struct store *store);
-enum store_submit threaded_submit(struct store *store, struct store_request *request);
-void threaded_describe(const struct store *store, struct buf *out);
+void threaded_close(struct store *base);
+enum store_submit threaded_submit(struct store *base, struct store_request *request);
+void threaded_describe(const struct store *base, struct buf *out);
 /* Remembers why: "PATH: message". Returns code. On the thread, or while the store is opened. */
 int threaded_fail(struct threaded *store, int code, const char *message);
 

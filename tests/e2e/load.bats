@@ -47,6 +47,19 @@ nowhere=127.0.0.2:1
         "$BATS_TEST_TMPDIR/out.json"
 }
 
+@test "the JSON says where and with what it was measured, and compare notes what differs" {
+    run --separate-stderr "$QUOIT" load "$URL" -n 100 --quiet --json "$BATS_TEST_TMPDIR/a.json"
+    [ "$status" -eq 0 ]
+    jq -e '.environment | .quoit.version != null and .host.cores > 0 and .host.kernel != null
+        and .libraries.libcurl != null' "$BATS_TEST_TMPDIR/a.json"
+    jq '.environment.host.kernel = "Linux 1.0" | .environment.quoit.commit = "abc"' \
+        "$BATS_TEST_TMPDIR/a.json" >"$BATS_TEST_TMPDIR/b.json"
+    run "$QUOIT" compare "$BATS_TEST_TMPDIR/a.json" "$BATS_TEST_TMPDIR/b.json"
+    [ "$status" -eq 0 ]
+    [[ $output == *"host.kernel differs"*"Linux 1.0"* ]]
+    [[ $output == *"commit abc"* ]]
+}
+
 @test "--json - puts the JSON and nothing else on stdout" {
     run --separate-stderr "$QUOIT" load "$URL" -n 100 --quiet --json -
     [ "$status" -eq 0 ]

@@ -137,6 +137,7 @@ page_is_whole() { # PAGE
     [ "$(grep -c '<svg role="img" aria-label="Figure: A tiny one\. Who answers?' \
         report/index.html)" -eq 2 ]
     grep -q '<h1>' report/index.html
+    grep -q '<li><a href="#T">T: A tiny one</a></li>' report/index.html
     grep -q '<h2 id="T-title">T: A tiny one</h2>' report/index.html
     grep -q '<details>' report/index.html
     grep -q '&quot;sha256&quot;' report/index.html

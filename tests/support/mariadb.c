@@ -17,7 +17,6 @@
 
 #include <cmocka.h>
 
-#define PASSWORD "a test's password"
 #define PATIENCE_S 30
 #define POLL_NS (20 * 1000 * 1000)
 
@@ -208,12 +207,12 @@ void mariadb_bed_open(struct mariadb_bed *bed)
     assert_non_null(mkdtemp(bed->dir));
     snprintf(bed->socket, sizeof(bed->socket), "%s/s", bed->dir);
     snprintf(bed->password_file, sizeof(bed->password_file), "%s/password", bed->dir);
-    write_file(bed->password_file, PASSWORD "\n");
+    write_file(bed->password_file, MARIADB_BED_PASSWORD "\n");
     write_config(bed);
     install(bed);
     mariadb_bed_start(bed, true);
     mariadb_bed_sql(bed, "CREATE USER " MARIADB_BED_USER
-                         "@localhost IDENTIFIED BY 'a test''s password'");
+                         "@localhost IDENTIFIED BY '" MARIADB_BED_PASSWORD "'");
     mariadb_bed_sql(bed, "GRANT SELECT,INSERT,UPDATE,DELETE,CREATE,DROP ON `quoit\\_test\\_%`.* "
                          "TO " MARIADB_BED_USER "@localhost");
     mariadb_bed_new_database(bed);

@@ -9,6 +9,7 @@
 
 #define MARIADB_BED_PATH_BYTES 128
 #define MARIADB_BED_USER "quoit_test"
+#define MARIADB_BED_PASSWORD "the tests have one password"
 
 struct mariadb_bed {
     char dir[MARIADB_BED_PATH_BYTES];

@@ -272,10 +272,15 @@ static char *write_result(const char *place, struct result it)
             "\"counts\":[1,1,1,1,1]},{\"name\":\"Server2\",\"counts\":[3,3,3,3,1]}],"
             "\"metrics\":{\"rate\":{\"values\":[%g,%g,%g,%g,%g]},\"generator_cpu\":{\"values\":"
             "[0.5,0.5,0.5,0.5,0.5]},\"p99\":{\"values\":[null,null,null,null,null]}},"
-            "\"events\":[{\"label\":\"SIGKILL Server1\",\"failed\":{\"values\":[0,0,1,0,0]},"
-            "\"steps\":{\"detected\":{\"values\":[4,5,6,7,8]}}}]}",
+            "\"events\":[{\"action\":\"kill\",\"label\":\"SIGKILL Server1\","
+            "\"failed\":{\"values\":[0,0,1,0,0]},"
+            "\"steps\":{\"detected\":{\"values\":[4,5,6,7,8]}}},"
+            "{\"action\":\"rm\",\"label\":\"/rm 1\",\"steps\":{\"drained\":{\"values\":[1]}}},"
+            "{\"action\":\"kill\",\"label\":\"SIGKILL Server2\","
+            "\"failed\":{\"values\":[0,0,0,0,0]},"
+            "\"steps\":{\"detected\":{\"values\":[%g,%g,%g,%g,null]}}}]}",
             i ? "," : "", i ? it.second_value : "one", i ? "Two" : "One", it.rate, it.rate + 1,
-            it.rate + 2, it.rate + 3, it.rate + 4);
+            it.rate + 2, it.rate + 3, it.rate + 4, it.rate, it.rate, it.rate, it.rate);
     buf_appendf(&text, "],\"verdict\":{\"valid\":%s,\"reasons\":[\"too few repeats\"]}}",
                 it.invalid ? "false" : "true");
     write_text(dir, "result.json", buf_str(&text));
@@ -322,8 +327,12 @@ static void compare_takes_every_value_of_the_axis(void **state)
         assert_near(row_of(&pair, i, "cpu")->new_median, 500000. / 52);
         assert_near(row_of(&pair, i, "peak_to_mean")->old_median, 1.5);
         assert_near(row_of(&pair, i, "share:Server1")->old_median, 25);
-        assert_near(row_of(&pair, i, "SIGKILL Server1: detected")->old_median, 6);
-        assert_int_equal(row_of(&pair, i, "SIGKILL Server1: failed")->verdict, COMPARE_NOT_SHOWN);
+        /* Both kills together: 4 5 6 7 8 and four times the rate. */
+        assert_near(row_of(&pair, i, "kill.detected")->old_median, 8);
+        assert_int_equal(row_of(&pair, i, "kill.detected")->old->n, 9);
+        assert_int_equal(row_of(&pair, i, "kill.failed")->old->n, 10);
+        assert_int_equal(row_of(&pair, i, "kill.failed")->verdict, COMPARE_NOT_SHOWN);
+        assert_int_equal(row_of(&pair, i, "rm.drained")->old->n, 1);
         assert_null(row_of(&pair, i, "p99"));
     }
     assert_true(noted(&pair, "not interleaved"));
@@ -393,6 +402,9 @@ static void compare_reads_limits_and_says_what_is_wrong(void **state)
         {"rate<x%", "no number"},
         {"rate<nan%", "no number"},
         {"rate<5", "no %"},
+        {"kill.drained>5%", "no such metric"},
+        {"kil.serving>5%", "no such metric"},
+        {"kill.>5%", "no such metric"},
         {"rate<5ms", "no %"},
         {"rate<5%%", "something follows"},
     };
@@ -407,6 +419,9 @@ static void compare_reads_limits_and_says_what_is_wrong(void **state)
     assert_string_equal(limit.metric, "share:Server1");
     assert_true(limit.below && !limit.or_equal);
     assert_near(limit.percent, -5);
+    assert_int_equal(compare_limit_parse("kill.serving>+10%", &limit, &err), 0);
+    assert_string_equal(limit.metric, "kill.serving");
+    assert_int_equal(compare_limit_parse("rm.failed>0%", &limit, &err), 0);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_int_equal(compare_limit_parse(wrong[i].text, &limit, &err), -EINVAL);
         if (!strstr(err.message, wrong[i].words))

@@ -47,7 +47,8 @@ static void the_verification_value_of_smhasher_comes_out(void **state)
     murmur3_x64_128(digests, sizeof(digests), 0, words);
     words[0] = htole64(words[0]);
     memcpy(final, words, 16);
-    assert_int_equal(final[0] | final[1] << 8 | final[2] << 16 | (uint32_t) final[3] << 24,
+    assert_int_equal((uint32_t) final[0] | (uint32_t) final[1] << 8 | (uint32_t) final[2] << 16 |
+                         (uint32_t) final[3] << 24,
                      0x6384ba69);
 }
 

@@ -1,0 +1,376 @@
+/* The mysql store beside a direct client of the same mariadbd, in one run: the same rows, the same
+ * number of requests outstanding, the same durability.
+ *
+ *   direct   a thread and a connection for each request outstanding, blocking calls, one prepared
+ *            INSERT of n rows (or SELECT of one key) into a table of the example's three columns
+ *   store    one thread, the store's loop and its few connections; rows as JSON text, over one
+ *            shard or several
+ *
+ * Both go in turns, ROUNDS times; the figures are medians. Arguments: seconds a measurement
+ * (default 1), then options for the store ("connections=8"). */
+#include <inttypes.h>
+#include <mariadb/mysql.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+#include "tests/support/mariadb.h"
+#include "tests/support/store_bed.h"
+
+#define ROUNDS 5
+#define N_SHARDS 4
+#define N_READ INT64_C(100000)
+
+static struct mariadb_bed mariadb;
+static struct store_bed bed;
+static uint64_t period_ns;
+static _Atomic int64_t next_key;
+static _Atomic uint64_t until_ns;
+
+/* ---- directly ----------------------------------------------------------------------------------
+ */
+
+struct direct {
+    pthread_t thread;
+    size_t n_rows; /* 0: reads */
+    uint64_t n_done;
+    MYSQL *mysql;
+    MYSQL_STMT *stmt;
+    MYSQL_BIND *binds;
+    long long *keys;
+    long long marks;
+    char *names;
+    unsigned long *lengths;
+};
+
+#define NAME_BYTES 32
+
+static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "mysql_bench: %s: %s\n", what, why);
+    exit(1);
+}
+
+static void prepare_direct(struct direct *direct)
+{
+    struct buf sql;
+    buf_init(&sql, 0);
+    size_t n = direct->n_rows > 0 ? direct->n_rows : 1;
+    direct->binds = mem_zalloc(3 * n, sizeof(*direct->binds));
+    direct->keys = mem_zalloc(n, sizeof(*direct->keys));
+    direct->names = mem_zalloc(n, NAME_BYTES);
+    direct->lengths = mem_zalloc(n, sizeof(*direct->lengths));
+    direct->marks = 27;
+    buf_append_str(&sql, direct->n_rows > 0 ? "INSERT INTO direct VALUES "
+                                            : "SELECT c0,c1,c2 FROM direct WHERE c0=?");
+    for (size_t i = 0; i < n; i++) {
+        if (direct->n_rows > 0)
+            buf_append_str(&sql, i > 0 ? ",(?,?,?)" : "(?,?,?)");
+        direct->binds[3 * i] =
+            (MYSQL_BIND){.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &direct->keys[i]};
+        direct->binds[3 * i + 1] = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING,
+                                                .buffer = direct->names + NAME_BYTES * i,
+                                                .length = &direct->lengths[i]};
+        direct->binds[3 * i + 2] =
+            (MYSQL_BIND){.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &direct->marks};
+    }
+    direct->stmt = mysql_stmt_init(direct->mysql);
+    if (mysql_stmt_prepare(direct->stmt, buf_head(&sql), buf_len(&sql)) ||
+        mysql_stmt_bind_param(direct->stmt, direct->binds))
+        die("prepare", mysql_stmt_error(direct->stmt));
+    buf_done(&sql);
+}
+
+static void open_direct(struct direct *direct)
+{
+    char database[32];
+    snprintf(database, sizeof(database), "quoit_test_%u", mariadb.n_databases);
+    direct->mysql = mysql_init(NULL);
+    if (!mysql_real_connect(direct->mysql, NULL, MARIADB_BED_USER, MARIADB_BED_PASSWORD, database,
+                            0, mariadb.socket, 0))
+        die("connect", mysql_error(direct->mysql));
+    prepare_direct(direct);
+}
+
+static void read_one(struct direct *direct, int64_t key)
+{
+    char name[64];
+    long long got_key, marks;
+    unsigned long n_name;
+    MYSQL_BIND binds[3] = {
+        {.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &got_key},
+        {.buffer_type = MYSQL_TYPE_STRING,
+         .buffer = name,
+         .buffer_length = sizeof(name),
+         .length = &n_name},
+        {.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &marks},
+    };
+    direct->keys[0] = key % N_READ;
+    if (mysql_stmt_execute(direct->stmt) || mysql_stmt_store_result(direct->stmt) ||
+        mysql_stmt_bind_result(direct->stmt, binds) || mysql_stmt_fetch(direct->stmt))
+        die("read", mysql_stmt_error(direct->stmt));
+    mysql_stmt_free_result(direct->stmt);
+}
+
+static void insert_rows(struct direct *direct, int64_t first)
+{
+    for (size_t i = 0; i < direct->n_rows; i++) {
+        direct->keys[i] = first + (int64_t)i;
+        direct->lengths[i] = (unsigned long)snprintf(direct->names + NAME_BYTES * i, NAME_BYTES,
+                                                     "name of %lld", direct->keys[i]);
+    }
+    if (mysql_stmt_execute(direct->stmt))
+        die("insert", mysql_stmt_error(direct->stmt));
+}
+
+static void *run_direct(void *argument)
+{
+    struct direct *direct = argument;
+    size_t n = direct->n_rows > 0 ? direct->n_rows : 1;
+    mysql_thread_init();
+    while (clock_now_ns() < atomic_load(&until_ns)) {
+        int64_t first = atomic_fetch_add(&next_key, (int64_t)n);
+        if (direct->n_rows > 0)
+            insert_rows(direct, first);
+        else
+            read_one(direct, first * 7919);
+        direct->n_done += n;
+    }
+    mysql_thread_end();
+    return NULL;
+}
+
+static double measure_direct(size_t n_outstanding, size_t n_rows)
+{
+    struct direct *directs = mem_zalloc(n_outstanding, sizeof(*directs));
+    uint64_t n_done = 0;
+    for (size_t i = 0; i < n_outstanding; i++) {
+        directs[i].n_rows = n_rows;
+        open_direct(&directs[i]);
+    }
+    uint64_t began_ns = clock_now_ns();
+    atomic_store(&until_ns, began_ns + period_ns);
+    for (size_t i = 0; i < n_outstanding; i++)
+        pthread_create(&directs[i].thread, NULL, run_direct, &directs[i]);
+    for (size_t i = 0; i < n_outstanding; i++) {
+        pthread_join(directs[i].thread, NULL);
+        n_done += directs[i].n_done;
+    }
+    double seconds = (double)(clock_now_ns() - began_ns) / 1e9;
+    for (size_t i = 0; i < n_outstanding; i++) {
+        mysql_stmt_close(directs[i].stmt);
+        mysql_close(directs[i].mysql);
+        free(directs[i].binds);
+        free(directs[i].keys);
+        free(directs[i].names);
+        free(directs[i].lengths);
+    }
+    free(directs);
+    return (double)n_done / seconds;
+}
+
+/* ---- through the store -------------------------------------------------------------------------
+ */
+
+struct asked {
+    struct store_request request; /* first member */
+    struct row *rows;
+    struct buf texts;
+    size_t *offsets;
+};
+
+static struct {
+    struct store_shard *shards[N_SHARDS];
+    size_t n_shards, next_shard; /* those used */
+    size_t n_rows, n_pending;
+    uint64_t n_done;
+} through;
+
+static void ask(struct asked *asked);
+
+static void on_done(struct store_request *request)
+{
+    if (request->code != 0 || (request->op == STORE_READ && request->n_rows != 1))
+        die("store", request->reason ? request->reason : "wrong answer");
+    through.n_done += through.n_rows > 0 ? through.n_rows : 1;
+    through.n_pending--;
+    if (clock_now_ns() < atomic_load(&until_ns))
+        ask((struct asked *)request);
+}
+
+static bool on_row(struct store_request *request, const struct row *row)
+{
+    return row->key == request->low;
+}
+
+static void ask(struct asked *asked)
+{
+    size_t n = through.n_rows > 0 ? through.n_rows : 1;
+    int64_t first = atomic_fetch_add(&next_key, (int64_t)n);
+    asked->request =
+        (struct store_request){.op = STORE_READ,
+                               .shard = through.shards[through.next_shard++ % through.n_shards],
+                               .on_done = on_done,
+                               .on_row = on_row};
+    if (through.n_rows == 0) {
+        asked->request.low = asked->request.last = first * 7919 % N_READ;
+    } else {
+        buf_clear(&asked->texts);
+        for (size_t i = 0; i < n; i++) {
+            asked->offsets[i] = buf_len(&asked->texts);
+            buf_appendf(&asked->texts,
+                        "{\"Stud_id\":%" PRId64 ",\"Stud_name\":\"name of %" PRId64
+                        "\",\"Stud_marks\":27}",
+                        first + (int64_t)i, first + (int64_t)i);
+        }
+        asked->offsets[n] = buf_len(&asked->texts);
+        for (size_t i = 0; i < n; i++)
+            asked->rows[i] =
+                (struct row){.key = first + (int64_t)i,
+                             .text = buf_head(&asked->texts) + asked->offsets[i],
+                             .n_bytes = (uint32_t)(asked->offsets[i + 1] - asked->offsets[i])};
+        asked->request.op = STORE_INSERT;
+        asked->request.rows = asked->rows;
+        asked->request.n_rows_in = n;
+    }
+    through.n_pending++;
+    if (store_submit(bed.store, &asked->request) != STORE_PENDING)
+        die("store", "answered at once");
+}
+
+static double measure_store(size_t n_outstanding, size_t n_rows)
+{
+    struct asked *asked = mem_zalloc(n_outstanding, sizeof(*asked));
+    through.n_rows = n_rows;
+    through.n_done = 0;
+    uint64_t began_ns = clock_now_ns();
+    atomic_store(&until_ns, began_ns + period_ns);
+    for (size_t i = 0; i < n_outstanding; i++) {
+        asked[i].rows = mem_zalloc(n_rows + 1, sizeof(*asked[i].rows));
+        asked[i].offsets = mem_zalloc(n_rows + 2, sizeof(*asked[i].offsets));
+        buf_init(&asked[i].texts, 0);
+        ask(&asked[i]);
+    }
+    while (through.n_pending > 0)
+        ev_run(bed.loop, EVRUN_ONCE);
+    double seconds = (double)(clock_now_ns() - began_ns) / 1e9;
+    for (size_t i = 0; i < n_outstanding; i++) {
+        free(asked[i].rows);
+        free(asked[i].offsets);
+        buf_done(&asked[i].texts);
+    }
+    free(asked);
+    return (double)through.n_done / seconds;
+}
+
+/* ---- both --------------------------------------------------------------------------------------
+ */
+
+static void truncate_tables(void)
+{
+    char sql[128];
+    snprintf(sql, sizeof(sql), "TRUNCATE quoit_test_%u.direct", mariadb.n_databases);
+    mariadb_bed_sql(&mariadb, sql);
+    for (size_t i = 0; i < N_SHARDS; i++) {
+        char name[] = {'s', 'h', (char)('1' + i), '\0'};
+        if (through.shards[i])
+            store_bed_drop(&bed, through.shards[i]);
+        through.shards[i] = store_bed_create(&bed, name);
+    }
+    atomic_store(&next_key, 0);
+}
+
+static void fill_for_reads(void)
+{
+    uint64_t kept_ns = period_ns;
+    truncate_tables();
+    period_ns = 0;
+    while (atomic_load(&next_key) < N_READ)
+        measure_store(1, 1000);
+    char sql[256];
+    snprintf(
+        sql, sizeof(sql),
+        "INSERT INTO quoit_test_%u.direct SELECT c0,c1,c2 FROM quoit_test_%u.quoit_%lld",
+        mariadb.n_databases, mariadb.n_databases,
+        mariadb_bed_sql(&mariadb, "SELECT id FROM quoit_test_1.quoit_catalog WHERE shard='sh1'"));
+    mariadb_bed_sql(&mariadb, sql);
+    period_ns = kept_ns;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values)
+{
+    qsort(values, ROUNDS, sizeof(*values), compare);
+    return values[ROUNDS / 2];
+}
+
+static void compare_both(size_t n_outstanding, size_t n_rows, size_t n_shards)
+{
+    double direct[ROUNDS], store[ROUNDS];
+    through.n_shards = n_shards;
+    for (int round = 0; round < ROUNDS; round++) {
+        if (n_rows > 0)
+            truncate_tables();
+        direct[round] = measure_direct(n_outstanding, n_rows);
+        if (n_rows > 0)
+            truncate_tables();
+        store[round] = measure_store(n_outstanding, n_rows);
+    }
+    double a = median(direct), b = median(store);
+    char what[32];
+    snprintf(what, sizeof(what), n_rows > 0 ? "INSERT of %zu" : "SELECT of a key", n_rows);
+    printf("%-16s %11zu  %6zu  %12.0f  %12.0f  %6.2f\n", what, n_outstanding, n_shards, a, b,
+           b / a);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static const size_t outstanding[] = {1, 16, 64};
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 1.;
+    period_ns = (uint64_t)(seconds * 1e9);
+    if (!mariadb_bed_is_possible()) {
+        printf("mariadb-server is not installed: nothing measured\n");
+        return 0;
+    }
+    mariadb_bed_open(&mariadb);
+    char *spec = mem_printf("%s%s%s", mariadb.spec, argc > 2 ? "," : "", argc > 2 ? argv[2] : "");
+    store_bed_open(&bed, spec);
+    mariadb_bed_sql(&mariadb, "CREATE TABLE quoit_test_1.direct (c0 BIGINT NOT NULL PRIMARY KEY,"
+                              "c1 TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,c2 BIGINT)");
+    printf("# mariadbd on a socket, innodb_flush_log_at_trx_commit=%lld; medians of %d × %g s\n",
+           mariadb_bed_sql(&mariadb, "SELECT @@innodb_flush_log_at_trx_commit"), ROUNDS, seconds);
+    printf("%-16s %11s  %6s  %12s  %12s  %6s\n", "# rows", "outstanding", "shards", "direct/s",
+           "store/s", "ratio");
+    for (size_t i = 0; i < 3; i++)
+        compare_both(outstanding[i], 1, 1);
+    compare_both(64, 1, N_SHARDS);
+    compare_both(1, 100, 1);
+    compare_both(16, 100, 1);
+    compare_both(16, 100, N_SHARDS);
+    compare_both(1, 1000, 1);
+    compare_both(4, 1000, 1);
+    compare_both(4, 1000, N_SHARDS);
+    through.n_shards = 1;
+    fill_for_reads();
+    for (size_t i = 0; i < 3; i++)
+        compare_both(outstanding[i], 0, 1);
+    store_bed_close(&bed);
+    mariadb_bed_close(&mariadb);
+    free(spec);
+    return 0;
+}
