@@ -302,7 +302,7 @@ end_lb() {
 
 # ---- failures ------------------------------------------------------------------------------------
 
-# Writes keys BASE, BASE + 3, … of all shards one after the other; those that were acknowledged go
+# Writes keys BASE, BASE + 4099, … of all shards one after the other; those that were acknowledged go
 # to NAME.acked. Ends when NAME.end exists.
 write_on() { # NAME BASE
     local key=$2
@@ -320,7 +320,7 @@ start_writers() {
     local i
     for i in 0 1 2; do
         rm -f "$dir/$i.end" "$dir/$i.done"
-        write_on $i $((${1:-0} + i)) 3>&- &
+        write_on $i $i 3>&- &
         disown
     done
 }
