@@ -117,6 +117,17 @@ end_lb() {
     answered 200 '{"message":{"N":3,"replicas":["Server0","Server1","Server2"]},"status":"successful"}'
 }
 
+@test "quoit ctl status shows the shards: their keys, their rows, and who holds them" {
+    configured
+    say POST /write "{\"data\":[$(row 5),$(row 4095),$(row 9000)]}"
+    run "$QUOIT" ctl --lb "$LB" status
+    [ "$status" -eq 0 ]
+    [[ $output =~ SHARD\ +FROM\ +TO\ +ROWS\ +REPLICAS ]]
+    [[ $output =~ sh1\ +0\ +4095\ +2\ +Server0,\ Server2 ]]
+    [[ $output =~ sh2\ +4096\ +8191\ +0\ +Server0,\ Server1 ]]
+    [[ $output =~ sh3\ +8192\ +12287\ +1\ +Server1,\ Server2 ]]
+}
+
 @test "init takes names of servers that it retires" {
     start_lb --servers 2
     init '{"Server1":["sh1","sh2","sh3"],"Server2":["sh1","sh2","sh3"]}' 2
