@@ -284,6 +284,8 @@ static void on_done(void *context, uint32_t index, const struct client_answer *a
             result_record_due(generator->result, verdict, answer, slot->due_ns, slot->segment);
         else
             result_record(generator->result, verdict, answer);
+        if (generator->result->timeline && workload_writes(generator->workload, index))
+            timeline_record_write(generator->result->timeline, answer->done_ns, verdict);
         count(&generator->n_done);
         if (verdict != VERDICT_OK)
             count(&generator->n_failed);

@@ -21,6 +21,8 @@ struct workload_ops {
                  struct client_request *ret_request);
     /* Optional. Whether a whole 2xx answer to the slot's request says what it must. */
     bool (*check)(struct workload *workload, uint32_t slot, const struct client_answer *answer);
+    /* Optional; NULL: none does. Whether the slot's request is to change rows. */
+    bool (*writes)(struct workload *workload, uint32_t slot);
     /* Required. Takes what the maker made. */
     void (*free)(struct workload *workload);
 };
@@ -59,6 +61,11 @@ static inline bool workload_check(struct workload *workload, uint32_t slot,
                                   const struct client_answer *answer)
 {
     return !workload->ops->check || workload->ops->check(workload, slot, answer);
+}
+
+static inline bool workload_writes(struct workload *workload, uint32_t slot)
+{
+    return workload->ops->writes && workload->ops->writes(workload, slot);
 }
 
 /* Takes NULL. */

@@ -198,16 +198,25 @@ static void db_next(struct workload *workload, struct rng *rng, uint32_t index,
 /* ---- answers ----------------------------------------------------------------------------------
  */
 
+/* Of the request that the slot has under way. */
+static bool reads_rows(const struct slot *slot)
+{
+    return slot->action == READ || slot->action == SCAN || (slot->action == RMW && slot->second);
+}
+
 static bool db_check(struct workload *workload, uint32_t index, const struct client_answer *answer)
 {
     struct db *db = (struct db *)workload;
     const struct slot *slot = slot_of(db, index);
-    bool read =
-        slot->action == READ || slot->action == SCAN || (slot->action == RMW && slot->second);
-    if (!read)
+    if (!reads_rows(slot))
         return true; /* a change is done when the status says so */
     int64_t n = student_count(answer->body, answer->body_bytes, slot->low, slot->last);
     return db->all_there ? n == slot->last - slot->low + 1 : n >= 0;
+}
+
+static bool db_writes(struct workload *workload, uint32_t index)
+{
+    return !reads_rows(slot_of((struct db *)workload, index));
 }
 
 static void db_free(struct workload *workload)
@@ -325,8 +334,11 @@ static const struct option_def mix_options[] = {
 
 /* A member: its ops, and what it adds to the options it was given. */
 #define MEMBER(member, member_name, member_summary, member_source, member_options, ...)            \
-    static const struct workload_ops member##_workload_ops = {                                     \
-        .name = member_name, .next = db_next, .check = db_check, .free = db_free};                 \
+    static const struct workload_ops member##_workload_ops = {.name = member_name,                 \
+                                                              .next = db_next,                     \
+                                                              .check = db_check,                   \
+                                                              .writes = db_writes,                 \
+                                                              .free = db_free};                    \
     static int member##_open(const void *params, const struct spec *keys,                          \
                              const struct keys_place *place, struct workload **ret_workload,       \
                              struct err *err)                                                      \

@@ -206,6 +206,26 @@ static void a_read_modify_write_updates_the_key_it_read(void **state)
     workload_free(workload);
 }
 
+static void requests_that_change_rows_are_told_from_reads(void **state)
+{
+    (void)state;
+    struct rng rng;
+    size_t n_writes = 0;
+    struct workload *workload =
+        make("db-mix:read=30,scan=10,update=20,insert=10,rmw=30,width=3", 0, 1);
+    rng_seed(&rng, 5);
+    for (int i = 0; i < 2000; i++) {
+        struct client_request request = {0};
+        workload_next(workload, &rng, 0, &request);
+        bool reads = strcmp(request.target, "/read") == 0;
+        assert_int_equal(workload_writes(workload, 0), !reads);
+        n_writes += !reads;
+    }
+    /* 30 % are changes, and half of the 60 % that the 30 % of read-modify-writes come to. */
+    assert_in_range(n_writes, 2000 * 60 / 130 - 150, 2000 * 60 / 130 + 150);
+    workload_free(workload);
+}
+
 static void percentages_that_do_not_add_up_are_refused(void **state)
 {
     (void)state;
@@ -230,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_mix_keeps_its_percentages),
         cmocka_unit_test(a_read_without_its_row_is_no_success),
         cmocka_unit_test(a_read_modify_write_updates_the_key_it_read),
+        cmocka_unit_test(requests_that_change_rows_are_told_from_reads),
         cmocka_unit_test(percentages_that_do_not_add_up_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
