@@ -50,8 +50,8 @@ endif
 
 # ---- what is found ---------------------------------------------------------------------------
 
-SRC := $(wildcard core/*.c table/*.c backends/*.c backends/*/*.c server/*.c lb/*.c loadgen/*.c \
-	experiments/*.c ctl/*.c doctor/*.c cmd/*.c)
+SRC := $(wildcard core/*.c table/*.c backends/*.c backends/*/*.c ring/*.c server/*.c lb/*.c \
+	loadgen/*.c experiments/*.c ctl/*.c doctor/*.c cmd/*.c)
 # A TEMPLATE.c documents its family's hooks. It is compiled, so that it stays true, but not linked.
 TEMPLATE_SRC := $(filter %/TEMPLATE.c,$(SRC))
 SRC := $(filter-out %/TEMPLATE.c,$(SRC))
