@@ -177,9 +177,14 @@ static void show_progress(const struct runner *runner, const struct sample *samp
         fprintf(out, " %s = %s,", axis->vary,
                 axis->values[experiment_value_index(experiment, sample->point, a)]);
     }
-    fprintf(out,
-            " repeat %" PRIu64 ": %" PRIu64 " answered, %" PRIu64 " failed, %.0f/s, p99 %.2f ms\n",
-            sample->repeat + 1, sample->n_ok, sample->n_errors, sample->rate, sample->p99_ms);
+    fprintf(out, " repeat %" PRIu64 ":", sample->repeat + 1);
+    for (const struct sample *load = sample; load; load = load->then) {
+        const char *phase = sample_phase_name(load->phase);
+        fprintf(out, "%s%s%s %" PRIu64 " answered, %" PRIu64 " failed, %.0f/s, p99 %.2f ms",
+                load == sample ? "" : ";", *phase ? " " : "", phase, load->n_ok, load->n_errors,
+                load->rate, load->p99_ms);
+    }
+    fprintf(out, "\n");
 }
 
 static int runner_take_sample(struct runner *runner, const struct slot *slot, struct err *err)
