@@ -101,6 +101,9 @@ static void on_admin_call(struct control *control, struct admin_call *call)
     case ADMIN_CLUSTER:
         answer_cluster(control, call);
         return;
+    case ADMIN_DIGEST:
+        digest_begin(control, call);
+        return;
     case ADMIN_HEALTHZ:
         answer_healthz(control, call);
         return;
@@ -200,6 +203,10 @@ static void on_letter(void *context, struct letter *raw)
         copy_on_dirty(control, (struct shard_letter *)letter);
         shard_letter_free((struct shard_letter *)letter);
         return;
+    case LETTER_HELD:
+        digest_on_held(control, (struct shard_letter *)letter);
+        shard_letter_free((struct shard_letter *)letter);
+        return;
     case LETTER_SAVED:
         on_saved(control, letter->version, letter->code);
         break;
@@ -278,6 +285,7 @@ void control_stop(struct control *control, bool kill, int code)
     /* Rows that outlive their servers are found again by the state file. */
     control->keeps_state = control->database.configured && control->database.durable;
     copy_stop_all(control);
+    digest_stop_all(control);
     operation_refuse_all(control, "the load balancer is ending");
     control_tell_workers(control, LETTER_STOP);
     if (control->n_workers == 0) {
@@ -410,6 +418,7 @@ static void done(struct control *control)
     spawner_close(control->spawner);
     member_free_all(control);
     copy_free_dead(control);
+    digest_free_dead(control);
     while (control->fences) {
         struct fence *fence = control->fences;
         control->fences = fence->next;

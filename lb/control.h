@@ -29,6 +29,7 @@
 #include "core/rng.h"
 #include "lb/copy.h"
 #include "lb/database.h"
+#include "lb/digest.h"
 #include "lb/lb.h"
 #include "lb/letters.h"
 #include "lb/mariadb.h"
@@ -146,6 +147,7 @@ struct control {
     struct operation *operations; /* the first is under way */
     struct database database;
     struct copies copies;
+    struct comparisons comparisons;
     struct fence *fences;
     struct timeline timeline;
     struct state_store *state_store;

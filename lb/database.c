@@ -239,6 +239,7 @@ struct vacancy *database_vacate(struct database *database, uint64_t uid, uint64_
         if (!replica)
             continue;
         if (!shard->operation) {
+            assert(vacancy);
             bool last = was_last(shard, replica);
             n_lost += last && !database->durable;
             vacancy->shards[vacancy->n_shards++] =

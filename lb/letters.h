@@ -24,6 +24,7 @@ enum letter_type {
                      The writer waits for LETTER_FENCED before it answers the client; it asks so
                      of a server too that has left already, whatever it left for */
     LETTER_DIRTY, /* struct shard_letter: the keys changed since tracking began or was last asked */
+    LETTER_HELD,  /* LETTER_HOLD comes back: no change of the shard is under way */
     /* state thread → control */
     LETTER_SAVED, /* state `version` was written, or `code` says why not */
     /* control → worker */
@@ -39,6 +40,9 @@ enum letter_type {
                           none is under way */
     LETTER_RELEASE,    /* struct shard_letter: stop tracking, let changes go on (posted after the
                           LETTER_TAKE of the snapshot they are to go by) */
+    LETTER_HOLD,       /* struct shard_letter: changes of the shard wait from now on. Any number of
+                          holds at a time, each with a version (number) of its own */
+    LETTER_LET,        /* struct shard_letter: the hold of that version is over, answered or not */
     /* worker → writer → worker */
     LETTER_WRITE,   /* struct change_call: a client's change, read and checked */
     LETTER_WRITTEN, /* the same, with what became of it */
@@ -79,6 +83,7 @@ enum admin_endpoint {
     ADMIN_ADD,
     ADMIN_RM,
     ADMIN_CLUSTER,
+    ADMIN_DIGEST,
     ADMIN_KILL,
     ADMIN_HEALTHZ,
     ADMIN_METRICS,

@@ -222,6 +222,7 @@ static const struct endpoint {
     {"/add", ADMIN_ADD, HTTP_POST, "POST"},
     {"/rm", ADMIN_RM, HTTP_DELETE, "DELETE"},
     {"/cluster", ADMIN_CLUSTER, HTTP_GET, "GET, HEAD"},
+    {"/cluster/digest", ADMIN_DIGEST, HTTP_GET, "GET, HEAD"},
     {"/cluster/kill", ADMIN_KILL, HTTP_POST, "POST"},
     {"/healthz", ADMIN_HEALTHZ, HTTP_GET, "GET, HEAD"},
     {"/metrics", ADMIN_METRICS, HTTP_GET, "GET, HEAD"},
@@ -509,6 +510,8 @@ static void on_letter(void *context, struct letter *raw)
     case LETTER_TRACK:
     case LETTER_TAKE_DIRTY:
     case LETTER_RELEASE:
+    case LETTER_HOLD:
+    case LETTER_LET:
         take_writers_letter(worker, letter);
         return;
     case LETTER_JOIN:

@@ -48,34 +48,6 @@ void writer_queue(struct job *job)
     flusher_add(job->writer->config.flusher, &job->writer->flush);
 }
 
-/* ---- tracking, for a copy of a shard ------------------------------------------------------
- */
-
-/* Begins anew with what changes under way touch: whether they took effect before or after now is
- * not known yet. */
-static void begin_tracking(struct writer *writer, struct lane *lane)
-{
-    key_log_clear(&lane->dirty);
-    for (const struct job *job = writer->under_way; job; job = job->next)
-        for (size_t i = 0; i < job->call->change.n_parts; i++)
-            if (job->runs[i].lane == lane)
-                key_log_add(&lane->dirty, job->runs[i].part->keys, job->runs[i].part->n_keys);
-}
-
-static void send_dirty(struct writer *writer, struct shard_letter *letter, struct key_log *log)
-{
-    if (log) {
-        key_log_sort(log);
-        letter->keys = log->keys;
-        letter->n_keys = log->n;
-        letter->too_many = log->too_many;
-        *log = (struct key_log){0};
-    }
-    letter->base.type = LETTER_DIRTY;
-    letter->base.worker = writer->config.worker;
-    mailbox_post(writer->config.control, &letter->base.letter);
-}
-
 /* ---- targets ----------------------------------------------------------------------------------
  */
 
@@ -244,8 +216,6 @@ static void take_lanes(struct writer *writer, const struct snapshot *snapshot)
     free(old);
 }
 
-static void admit_parked(struct writer *writer);
-
 void writer_take(struct writer *writer, const struct snapshot *snapshot)
 {
     struct target **old = writer->targets;
@@ -260,7 +230,7 @@ void writer_take(struct writer *writer, const struct snapshot *snapshot)
         if (old[i])
             target_close(old[i]);
     free(old);
-    admit_parked(writer);
+    writer_admit_parked(writer);
 }
 
 struct lane *writer_find_lane(const struct writer *writer, const struct change_part *part)
@@ -288,7 +258,7 @@ static bool is_held(const struct job *job)
     const struct change *change = &job->call->change;
     for (size_t i = 0; i < change->n_parts; i++) {
         const struct lane *lane = writer_find_lane(job->writer, &change->parts[i]);
-        if (lane && lane->held)
+        if (lane && lane_is_held(lane))
             return true;
     }
     return false;
@@ -321,7 +291,7 @@ static void admit(struct job *job)
     job_start(job);
 }
 
-static void admit_parked(struct writer *writer)
+void writer_admit_parked(struct writer *writer)
 {
     struct job_list parked = writer->parked;
     if (!parked.first)
@@ -398,11 +368,8 @@ void writer_leave(struct job *job)
         job->started = false;
         for (size_t i = 0; i < job->call->change.n_parts; i++) {
             struct lane *lane = job->runs[i].lane;
-            if (--lane->n_under_way == 0 && lane->asked) {
-                struct shard_letter *asked = lane->asked;
-                lane->asked = NULL;
-                send_dirty(writer, asked, &lane->dirty);
-            }
+            if (--lane->n_under_way == 0)
+                lane_went_idle(writer, lane);
         }
     }
     keylock_release(&writer->locks, &job->locks);
@@ -440,94 +407,6 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
             outlet_expire(writer->targets[i]->outlet, now_ns);
     if (writer->n_jobs == 0)
         ev_timer_stop(loop, timer);
-}
-
-/* ---- letters ----------------------------------------------------------------------------------
- */
-
-static struct lane *find_live(const struct writer *writer, const struct shard_live *live)
-{
-    for (size_t i = 0; i < writer->n_lanes; i++)
-        if (writer->lanes[i]->live == live)
-            return writer->lanes[i];
-    return NULL;
-}
-
-static void on_fenced(struct writer *writer, uint64_t uid)
-{
-    for (size_t i = 0; i < writer->n_targets; i++)
-        if (writer->targets[i] && writer->targets[i]->uid == uid)
-            writer->targets[i]->fence = FENCE_DONE;
-    for (struct target *target = writer->former_targets; target; target = target->next)
-        if (target->uid == uid)
-            target->fence = FENCE_DONE;
-    for (struct job *job = writer->fencing; job; job = job->next)
-        writer_queue(job);
-}
-
-static void on_take_dirty(struct writer *writer, struct lane *lane, struct shard_letter *letter)
-{
-    if (lane && !lane->tracking) { /* nothing is known of it */
-        lane->tracking = true;
-        lane->dirty.too_many = true;
-    }
-    if (!lane) {
-        letter->too_many = true;
-        send_dirty(writer, letter, NULL);
-    } else if (!letter->hold) {
-        send_dirty(writer, letter, &lane->dirty);
-        begin_tracking(writer, lane);
-    } else {
-        assert(!lane->asked);
-        lane->held = true;
-        if (lane->n_under_way == 0)
-            send_dirty(writer, letter, &lane->dirty);
-        else
-            lane->asked = letter;
-    }
-}
-
-static void on_release(struct writer *writer, struct lane *lane)
-{
-    if (!lane)
-        return;
-    lane->tracking = lane->held = false;
-    key_log_clear(&lane->dirty);
-    if (lane->asked) { /* the copy was given up while it waited */
-        struct shard_letter *asked = lane->asked;
-        lane->asked = NULL;
-        asked->too_many = true;
-        send_dirty(writer, asked, NULL);
-    }
-    admit_parked(writer);
-}
-
-void writer_take_letter(struct writer *writer, struct lb_letter *letter)
-{
-    if (letter->type == LETTER_FENCED) {
-        on_fenced(writer, letter->uid);
-        free(letter);
-        return;
-    }
-    struct shard_letter *about = (struct shard_letter *)letter;
-    struct lane *lane = find_live(writer, about->live);
-    switch (letter->type) {
-    case LETTER_TAKE_DIRTY:
-        on_take_dirty(writer, lane, about);
-        return; /* it goes back */
-    case LETTER_TRACK:
-        if (lane) {
-            lane->tracking = true;
-            begin_tracking(writer, lane);
-        }
-        break;
-    case LETTER_RELEASE:
-        on_release(writer, lane);
-        break;
-    default:
-        assert(false && "a letter that the writer does not take");
-    }
-    shard_letter_free(about);
 }
 
 /* ---- life -------------------------------------------------------------------------------------
@@ -571,15 +450,6 @@ bool writer_is_idle(const struct writer *writer)
     return writer->n_jobs == 0;
 }
 
-static void free_lane(struct lane *lane)
-{
-    if (lane->asked)
-        shard_letter_free(lane->asked);
-    key_log_clear(&lane->dirty);
-    free(lane->targets);
-    free(lane);
-}
-
 void writer_free(struct writer *writer)
 {
     if (!writer)
@@ -592,13 +462,13 @@ void writer_free(struct writer *writer)
             target_close(writer->targets[i]);
     free(writer->targets);
     for (size_t i = 0; i < writer->n_lanes; i++)
-        free_lane(writer->lanes[i]);
+        lane_free(writer->lanes[i]);
     free(writer->lanes);
     free(writer->ranges);
     struct lane *lane;
     while ((lane = writer->former_lanes)) {
         writer->former_lanes = lane->next;
-        free_lane(lane);
+        lane_free(lane);
     }
     keylock_done(&writer->locks);
     buf_done(&writer->scratch);

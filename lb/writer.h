@@ -77,7 +77,8 @@ void writer_take(struct writer *writer, const struct snapshot *snapshot);
 /* Takes the call over until it is answered: at once when it is refused, else at the end of a turn
  * of the loop. */
 void writer_submit(struct writer *writer, struct change_call *call);
-/* LETTER_FENCED, LETTER_TRACK, LETTER_TAKE_DIRTY, LETTER_RELEASE; takes the letter over. */
+/* LETTER_FENCED, LETTER_TRACK, LETTER_TAKE_DIRTY, LETTER_RELEASE, LETTER_HOLD, LETTER_LET; takes
+ * the letter over. */
 void writer_take_letter(struct writer *writer, struct lb_letter *letter);
 /* Operations under way to this server. */
 size_t writer_n_under_way(const struct writer *writer, uint64_t uid);

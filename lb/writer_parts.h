@@ -1,4 +1,4 @@
-/* What the writer is made of; for lb/writer.c and lb/writer_job.c alone.
+/* What the writer is made of; for lb/writer.c, lb/writer_lane.c and lb/writer_job.c alone.
  *
  *   WAITING ─▶ CHECKING ─▶ WRITING ─▶ FENCING ─▶ answered
  *      │ (several shards)     └─▶ UNDOING ─┘
@@ -33,10 +33,12 @@ struct lane {
     struct shard_live *live;
     struct target **targets; /* take every change of it */
     size_t n_targets;
-    size_t n_under_way; /* jobs that may still change it */
-    bool tracking, held;
+    size_t n_under_way;  /* jobs that may still change it */
+    bool tracking, held; /* for a copy of it */
     struct key_log dirty;
     struct shard_letter *asked; /* LETTER_TAKE_DIRTY with hold, to go back when none is under way */
+    struct shard_letter *hold;  /* LETTER_HOLD, the newest first: the same */
+    size_t n_holds;             /* answered or not */
 };
 
 enum job_phase { JOB_WAITING, JOB_CHECKING, JOB_WRITING, JOB_UNDOING, JOB_FENCING };
@@ -119,6 +121,20 @@ void writer_enter(struct job *job);
 void writer_leave(struct job *job);
 /* It does so no longer, and is looked at again whenever a server was fenced. */
 void writer_await_fences(struct job *job);
+
+/* Starts what waited for a shard that was held. */
+void writer_admit_parked(struct writer *writer);
+
+/* ---- writer_lane.c ---- */
+
+/* Whether changes of the shard are to wait. */
+static inline bool lane_is_held(const struct lane *lane)
+{
+    return lane->held || lane->n_holds > 0;
+}
+/* No change of it is under way any more: those who wait for that are told. */
+void lane_went_idle(struct writer *writer, struct lane *lane);
+void lane_free(struct lane *lane);
 
 /* ---- writer_job.c ---- */
 

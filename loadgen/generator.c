@@ -300,6 +300,8 @@ static void on_done(void *context, uint32_t index, const struct client_answer *a
             result_record_due(generator->result, verdict, answer, slot->due_ns, slot->segment);
         else
             result_record(generator->result, verdict, answer);
+        if (generator->result->timeline && done.is_write)
+            timeline_record_write(generator->result->timeline, answer->done_ns, verdict);
         if (generator->settings->operations)
             result_record_operation(generator->result, &done, verdict,
                                     answer->done_ns -

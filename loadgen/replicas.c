@@ -15,35 +15,49 @@
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
-static void describe(char text[NAME_MAX_BYTES + 32], const char *server, int64_t n_rows)
+static const char *text_of(const cJSON *node)
 {
-    snprintf(text, NAME_MAX_BYTES + 32, "%.*s %" PRId64 " rows", NAME_MAX_BYTES, server, n_rows);
+    return cJSON_IsString(node) ? node->valuestring : "?";
+}
+
+/* One replica, and how it differs from the first: "" when it does not. */
+static int read_replica(const cJSON *replica, const cJSON *first, struct replicas_shard *shard,
+                        struct err *err)
+{
+    const char *server = json_get_string(replica, "server");
+    const char *error = json_get_string(replica, "error");
+    const cJSON *checksum = json_get(replica, "checksum");
+    int64_t n_rows = 0;
+    if (!server ||
+        (!error && (!checksum || json_get_int64(replica, "rows", &n_rows) < 0 || n_rows < 0)))
+        return err_set(err, -EPROTO,
+                       "GET /cluster/digest: a replica of %s has no server, rows or checksum",
+                       shard->name);
+    if (replica == first)
+        shard->n_rows = (uint64_t)n_rows;
+    if (error)
+        snprintf(shard->differs, REPLICAS_TEXT_BYTES, "%.64s did not tell: %.128s", server, error);
+    else if (!shard->differs[0] && ((uint64_t)n_rows != shard->n_rows ||
+                                    !cJSON_Compare(checksum, json_get(first, "checksum"), true)))
+        snprintf(shard->differs, REPLICAS_TEXT_BYTES,
+                 "%.64s has %" PRId64 " rows, checksum %.20s, and %.64s %" PRIu64 ", %.20s", server,
+                 n_rows, text_of(checksum), text_of(json_get(first, "server")), shard->n_rows,
+                 text_of(json_get(first, "checksum")));
+    return 0;
 }
 
 static int read_shard(const cJSON *node, struct replicas_shard *shard, struct err *err)
 {
-    const cJSON *replica, *first = NULL;
-    int64_t first_rows = 0;
-    shard->equal = true;
-    cJSON_ArrayForEach (replica, json_get(node, "replicas")) {
-        const char *server = json_get_string(replica, "server");
-        const cJSON *checksum = json_get(replica, "checksum");
-        int64_t n_rows;
-        if (!server || !checksum || json_get_int64(replica, "rows", &n_rows) < 0 || n_rows < 0)
-            return err_set(err, -EPROTO, "a replica of %s has no server, rows or checksum",
-                           shard->name);
+    const cJSON *replicas = json_get(node, "replicas"), *replica;
+    cJSON_ArrayForEach (replica, replicas) {
+        int rc = read_replica(replica, replicas->child, shard, err);
+        if (rc < 0)
+            return rc;
         shard->n_replicas++;
-        if (!first) {
-            first = replica;
-            first_rows = n_rows;
-            shard->n_rows = (uint64_t)n_rows;
-        } else if (shard->equal && (n_rows != first_rows ||
-                                    !cJSON_Compare(checksum, json_get(first, "checksum"), true))) {
-            shard->equal = false;
-            describe(shard->differs[0], server, n_rows);
-            describe(shard->differs[1], json_get_string(first, "server"), first_rows);
-        }
     }
+    if (shard->n_replicas == 0)
+        snprintf(shard->differs, REPLICAS_TEXT_BYTES, "no replica serves");
+    shard->equal = !shard->differs[0];
     return 0;
 }
 
@@ -75,8 +89,6 @@ int replicas_parse(const char *text, size_t n, const struct target *target,
         rc = read_shard(find_shard(json_get(tree, "shards"), shard->name), shard, err);
         replicas.equal &= shard->equal;
         replicas.n_short += shard->n_replicas < target->shards[i].n_replicas;
-        if (rc == 0 && shard->n_replicas == 0)
-            rc = err_set(err, -EPROTO, "GET /cluster/digest has no replica of %s", shard->name);
     }
     cJSON_Delete(tree);
     if (rc < 0)

@@ -12,13 +12,14 @@
 #include "loadgen/inquiry.h"
 #include "loadgen/target.h"
 
+#define REPLICAS_TEXT_BYTES 256
+
 struct replicas_shard {
     char name[NAME_MAX_BYTES + 1];
     uint64_t n_rows; /* of its first replica */
     size_t n_replicas;
     bool equal;
-    /* When not equal: of the first replica that differs from the first, and of that. */
-    char differs[2][NAME_MAX_BYTES + 32];
+    char differs[REPLICAS_TEXT_BYTES]; /* when not equal: who from whom, or who did not answer */
 };
 
 struct replicas {

@@ -257,9 +257,8 @@ static void blame_replicas(struct verification *verification)
     for (size_t i = 0; i < replicas->n_shards; i++) {
         if (replicas->shards[i].equal)
             continue;
-        blame(verification, "the replicas of shard %s are not equal: %s, %s",
-              replicas->shards[i].name, replicas->shards[i].differs[0],
-              replicas->shards[i].differs[1]);
+        blame(verification, "the replicas of shard %s are not equal: %s", replicas->shards[i].name,
+              replicas->shards[i].differs);
         break;
     }
     if ((shard = find_miscounted(verification, &at)))

@@ -19,6 +19,7 @@ struct workload;
 /* What a request was, now that it has ended. */
 struct workload_done {
     uint32_t operation;         /* index into the workload's operations */
+    bool is_write;              /* it was to change rows, good or bad */
     uint64_t n_read, n_written; /* rows, of a good answer */
 };
 

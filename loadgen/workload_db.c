@@ -279,7 +279,8 @@ static enum verdict db_ended(struct workload *workload, uint32_t index,
     struct slot *slot = slot_of(db, index);
     slot->busy = false;
     done->operation = (uint32_t)slot->action;
-    if (is_change(slot)) {
+    done->is_write = is_change(slot);
+    if (done->is_write) {
         note(db, slot, fate_of(slot, answer), answer);
         return judge_change(db, slot, answer, verdict, done);
     }

@@ -206,6 +206,15 @@ static uint32_t slots_owner_at(const struct placement *placement, double at)
     return slots->owners[(uint64_t)(at * (double)slots->n_slots)];
 }
 
+static size_t slots_arcs(const struct placement *placement, struct placement_arc *arcs)
+{
+    const struct slots *slots = (const struct slots *)placement;
+    for (uint64_t slot = 0; arcs && slot < slots->n_slots; slot++)
+        arcs[slot] = (struct placement_arc){.end = (double)(slot + 1) / (double)slots->n_slots,
+                                            .member = slots->owners[slot]};
+    return slots->n_slots;
+}
+
 /* A node's arc is its own slot and the free ones before it. With α = NK/M slots taken, a free slot
  * follows another free one with probability q: 1 − α if NK distinct slots were drawn, e^−α under
  * linear probing, where a collision lengthens a cluster instead of shortening a gap (Knuth, vol. 3,
@@ -242,6 +251,7 @@ static const struct placement_ops slots_placement = {
     .shares = slots_shares,
     .spread = slots_spread,
     .owner_at = slots_owner_at,
+    .arcs = slots_arcs,
 };
 
 PLACEMENT_REGISTER(slots_placement);

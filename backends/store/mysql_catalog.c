@@ -56,17 +56,19 @@ struct catalog_call {
     int64_t numbers[2];
 };
 
+#define AT(kind) ((kind)-SQL_FIND)
+
 static void write_catalog_sql(const struct mysql_call *call, struct buf *sql)
 {
     static const char *const texts[] = {
-        [SQL_FIND - SQL_FIND] = "SELECT id FROM quoit_catalog WHERE server=? AND shard=?",
-        [SQL_ADD - SQL_FIND] = ADD_SQL,
-        [SQL_SET_STATE - SQL_FIND] = "UPDATE quoit_catalog SET state=? WHERE id=?",
-        [SQL_REMOVE - SQL_FIND] = "DELETE FROM quoit_catalog WHERE id=?",
-        [SQL_LIST - SQL_FIND] = LIST_SQL,
-        [SQL_ABOUT - SQL_FIND] = ABOUT_SQL,
+        [AT(SQL_FIND)] = "SELECT id FROM quoit_catalog WHERE server=? AND shard=?",
+        [AT(SQL_ADD)] = ADD_SQL,
+        [AT(SQL_SET_STATE)] = "UPDATE quoit_catalog SET state=? WHERE id=?",
+        [AT(SQL_REMOVE)] = "DELETE FROM quoit_catalog WHERE id=?",
+        [AT(SQL_LIST)] = LIST_SQL,
+        [AT(SQL_ABOUT)] = ABOUT_SQL,
     };
-    buf_append_str(sql, texts[call->key.kind - SQL_FIND]);
+    buf_append_str(sql, texts[AT(call->key.kind)]);
 }
 
 static struct mysql_call *begin_call(struct catalog_call *call, uint32_t kind)
