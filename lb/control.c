@@ -244,6 +244,7 @@ int control_go_live(struct control *control, struct err *err)
                                        .listen_fd = control->listen_fds[i],
                                        .publisher = control->publisher,
                                        .control = &control->mailbox,
+                                       .store_durable = config->store_durable,
                                        .writer = i > 0 ? worker_mailbox(control->workers[0]) : NULL,
                                        .key_source = config->key_source,
                                        .seed = rng_mix64(config->seed + i),

@@ -585,6 +585,7 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
                                                             .flusher = &worker->flusher,
                                                             .control = config->control,
                                                             .worker = config->index,
+                                                            .in_rounds = config->store_durable,
                                                             .on_written = on_written,
                                                             .on_idle = on_writer_idle,
                                                             .context = worker});

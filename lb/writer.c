@@ -91,14 +91,16 @@ static struct target *target_new(struct writer *writer, const struct snapshot_se
     target->writer = writer;
     target->uid = server->uid;
     snprintf(target->name, sizeof(target->name), "%s", server->name);
-    target->outlet = outlet_new(&(struct outlet_config){.loop = writer->config.loop,
-                                                        .flusher = writer->config.flusher,
-                                                        .addr = server->addr,
-                                                        .timeout_ns = writer->config.timeout_ns,
-                                                        .counters = &writer->metrics.outlets,
-                                                        .on_down = on_down,
-                                                        .on_idle = on_idle,
-                                                        .context = target});
+    target->outlet = outlet_new(
+        &(struct outlet_config){.loop = writer->config.loop,
+                                .flusher = writer->config.flusher,
+                                .addr = server->addr,
+                                .timeout_ns = writer->config.timeout_ns,
+                                .counters = &writer->metrics.outlets,
+                                .rounds = writer->config.in_rounds ? &writer->rounds : NULL,
+                                .on_down = on_down,
+                                .on_idle = on_idle,
+                                .context = target});
     return target;
 }
 
@@ -425,6 +427,7 @@ struct writer *writer_new(const struct writer_config *config)
     list_init(&writer->ready);
     list_init(&writer->parked);
     keylock_init(&writer->locks);
+    outlet_rounds_init(&writer->rounds, config->loop, config->flusher);
     buf_init(&writer->scratch, 0);
     writer->flush.flush = on_flush;
     ev_timer_init(&writer->timer, on_timer, 0., STEP_S);
@@ -470,6 +473,7 @@ void writer_free(struct writer *writer)
         writer->former_lanes = lane->next;
         lane_free(lane);
     }
+    outlet_rounds_done(&writer->rounds);
     keylock_done(&writer->locks);
     buf_done(&writer->scratch);
     free(writer);

@@ -52,6 +52,7 @@ struct writer_config {
     uint64_t timeout_ns; /* of a server's answer to a batch; 0 = 5 s */
     size_t max_changes;  /* 0 = WRITER_MAX_CHANGES */
     size_t max_bytes;    /* 0 = WRITER_MAX_BYTES */
+    bool in_rounds;      /* servers sync what they are told: batches go together (lb/outlet.h) */
     /* A change of this loop's own worker (call->home NULL) is answered; the call is its again. */
     void (*on_written)(void *context, struct change_call *call);
     /* Nothing is under way to this server any more. */

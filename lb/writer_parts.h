@@ -97,6 +97,7 @@ struct writer {
     struct keylock_table locks;
     struct job_list ready, parked;
     struct job *under_way, *fencing;
+    struct outlet_rounds rounds;
     size_t n_jobs, n_bytes;
     struct flush_item flush;
     struct ev_timer timer;
