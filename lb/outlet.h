@@ -7,7 +7,11 @@
  * fdatasync (group commit: DeWitt et al., SIGMOD 1984, section 4). Two batches may be under way to
  * a server; with outlet_rounds one, and those of all servers go together: an operation waits for
  * every replica anyway, and what is answered together comes back together, so that batches grow.
- * Operations take effect in the order they were put. */
+ * Operations take effect in the order they were put.
+ *
+ * A batch bears the epoch of its connection (server/server.h), the time on CLOCK_MONOTONIC when the
+ * one before broke: once a server has answered a batch, none of an earlier connection, nor of an
+ * earlier life of the LB, is begun there any more, however late the server comes to read it. */
 #ifndef QUOIT_LB_OUTLET_H
 #define QUOIT_LB_OUTLET_H
 
