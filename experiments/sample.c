@@ -127,6 +127,8 @@ static void parse_verification(const cJSON *root, struct sample *sample)
     int64_t n_missing = count_rows(rows, "missing"), n_wrong = count_rows(rows, "wrong");
     int64_t n_more = count_rows(rows, "unexpected");
     sample->verified = cJSON_IsTrue(json_get(verification, "done")) && cJSON_IsObject(rows);
+    if (*sample->doubt) /* of the rows before: the first reason counts */
+        return;
     if (n_missing || n_wrong || n_more)
         snprintf(sample->doubt, sizeof(sample->doubt),
                  "%" PRId64 " rows are missing, %" PRId64 " wrong, %" PRId64
@@ -255,7 +257,8 @@ static int sample_collect(const struct sample_config *config, const struct load_
             buf_head(&json), buf_len(&json),
             experiment_has_database(config->settings) ? 0 : config->settings->cluster.servers,
             sample, err);
-    if (status >= 0 && experiment_has_database(config->settings) && !sample->verified)
+    if (status >= 0 && experiment_has_database(config->settings) && !sample->verified &&
+        !*sample->doubt)
         snprintf(sample->doubt, sizeof(sample->doubt), "quoit load did not verify them%s%.250s",
                  *sample->distrust ? ": " : "", sample->distrust);
     if (status >= 0 && sample->phase == PHASE_WRITE)
