@@ -91,9 +91,7 @@ static const struct cli_verb run_definition = {
     .summary = "run experiments: cluster, load, repeats, figures, verdict",
     .usage = "[options] NAME…",
     .details =
-        "NAME is an experiment or a suite of them: A1 runs LB-A1 and three of the database's, "
-        "DB-A1 "
-        "alone\nthe first of these.\n"
+        "NAME is an experiment or a suite of them: A1 runs LB-A1, DB-A1 and two more.\n"
         "\n"
         "Each sample is a fresh cluster of this machine's processes under load; samples are taken\n"
         "in random order. The table goes to stdout, progress to stderr, everything to\n"

@@ -94,7 +94,7 @@ thousands(v) = v < 1e4 ? sprintf('%.0f', v) : sprintf('%d %03d', int(v + 0.5) / 
     int(v + 0.5) % 1000)
 
 # Lines stand a little beside each other, so that no interval covers another.
-place(p) = rows_a_request[p] * 1.09 ** (line_of[p] - (n_lines + 1) / 2.0)
+place(p) = rows_a_request[p] * 1.14 ** (line_of[p] - (n_lines + 1) / 2.0)
 
 do for [k = 1:2] {
     left = left_edge + (k - 1) * (panel + gap)
