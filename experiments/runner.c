@@ -19,6 +19,7 @@
 #include "core/rng.h"
 #include "experiments/child.h"
 #include "experiments/endpoints.h"
+#include "experiments/environment.h"
 #include "experiments/figure.h"
 #include "experiments/laboratory.h"
 #include "experiments/lint.h"
@@ -123,6 +124,7 @@ static int runner_make_scratch(struct runner *runner, struct err *err)
         return status;
     }
     runner->scratch = path;
+    environment_filesystem(path, runner->run.storage, sizeof(runner->run.storage));
     return 0;
 }
 
