@@ -40,9 +40,10 @@ static int read_replica(const cJSON *replica, const cJSON *first, struct replica
     else if (!shard->differs[0] && ((uint64_t)n_rows != shard->n_rows ||
                                     !cJSON_Compare(checksum, json_get(first, "checksum"), true)))
         snprintf(shard->differs, REPLICAS_TEXT_BYTES,
-                 "%.64s has %" PRId64 " rows, checksum %.20s, and %.64s %" PRIu64 ", %.20s", server,
-                 n_rows, text_of(checksum), text_of(json_get(first, "server")), shard->n_rows,
-                 text_of(json_get(first, "checksum")));
+                 "%.64s has %" PRIu64 " rows, checksum %.16s, and %.64s has %" PRIu64
+                 " rows, %.16s",
+                 server, (uint64_t)n_rows, text_of(checksum), text_of(json_get(first, "server")),
+                 shard->n_rows, text_of(json_get(first, "checksum")));
     return 0;
 }
 

@@ -83,6 +83,110 @@ static void writers_add_each_id_once_over_all_threads(void **state)
         assert_int_equal(seen[i], 1);
 }
 
+static void the_last_insert_has_what_is_left(void **state)
+{
+    (void)state;
+    unsigned char seen[95] = {0};
+    size_t n_requests = 0, n_written = 0;
+    for (uint32_t thread = 0; thread < 3; thread++) {
+        struct workload *workload = make("db-write:ids=95,rows=10", thread, 3);
+        const struct client_answer good = {.status = 200};
+        struct client_request request = {0};
+        struct rng rng;
+        rng_seed(&rng, 1);
+        while (workload_next(workload, &rng, 0, &request)) {
+            int64_t ids[10];
+            size_t n = ids_of(&request, ids);
+            for (size_t k = 0; k < n; k++)
+                seen[ids[k]]++;
+            n_requests++;
+            n_written += ended(workload, 0, &good).done.n_written;
+            request = (struct client_request){0};
+        }
+        workload_free(workload);
+    }
+    for (size_t i = 0; i < 95; i++)
+        assert_int_equal(seen[i], 1);
+    assert_int_equal(n_requests, 10);
+    assert_int_equal(n_written, 95);
+}
+
+static void where_rows_are_removed_one_that_is_gone_is_no_error(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *workload;
+        enum verdict verdict;
+    } cases[] = {{"db-mix:delete=100", VERDICT_OK},
+                 {"db-mix:update=100", VERDICT_STATUS_4XX},
+                 {"db-write", VERDICT_STATUS_4XX}};
+    const struct client_answer gone = {.status = 404};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct workload *workload = make(cases[i].workload, 0, 1);
+        struct client_request request = {0};
+        struct rng rng;
+        rng_seed(&rng, 1);
+        assert_true(workload_next(workload, &rng, 0, &request));
+        struct end end = ended(workload, 0, &gone);
+        assert_int_equal(end.verdict, cases[i].verdict);
+        assert_int_equal(end.done.n_written, 0);
+        workload_free(workload);
+    }
+}
+
+static void ycsb_asks_for_some_keys_far_more_often(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"ycsb-c:ids=1000,low=50", "ycsb-d:ids=1000,low=50"};
+    for (size_t i = 0; i < 2; i++) {
+        struct workload *workload = make(names[i], 0, 1);
+        unsigned counts[2000] = {0}, most = 0, n = 0;
+        struct rng rng;
+        rng_seed(&rng, 1);
+        for (int k = 0; k < 10000; k++) {
+            struct client_request request = {0};
+            long long key;
+            workload_next(workload, &rng, 0, &request);
+            if (sscanf(request.body, "{\"Stud_id\":{\"low\":%lld,", &key) != 1)
+                continue;
+            assert_in_range(key, 50, 1999);
+            most = ++counts[key] > most ? counts[key] : most;
+            n++;
+        }
+        /* Of 1000 keys by 1 / r^0.99 the first has an eighth; where the newest is the first, that
+         * one moves on. */
+        assert_in_range(n, 9000, 10000);
+        assert_in_range(most, i == 0 ? 1000 : 30, 2000);
+        workload_free(workload);
+    }
+}
+
+static void keys_without_a_range_are_those_of_the_mix(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys;
+        int64_t low, last;
+    } cases[] = {{NULL, 50, 149},
+                 {"zipfian", 50, 149},
+                 {"hotspot:keys=0.1", 50, 149},
+                 {"uniform:low=60,high=70", 60, 70},
+                 {"ids", 100000, 999999}};
+    struct keys_place place = {.n_threads = 1};
+    struct spec spec;
+    struct err err = {0};
+    assert_int_equal(spec_parse(&workload_family, "db-read:low=50,ids=100", &spec, &err), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct workload *workload;
+        int64_t low, last;
+        assert_int_equal(workload_db_new(&spec, cases[i].keys, &place, &workload, &err), 0);
+        workload_db_range(workload, &low, &last);
+        assert_true(low == cases[i].low && last == cases[i].last);
+        workload_free(workload);
+    }
+    spec_done(&spec);
+}
+
 static void a_mix_keeps_its_percentages(void **state)
 {
     (void)state;
@@ -189,6 +293,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writers_add_each_id_once_over_all_threads),
+        cmocka_unit_test(the_last_insert_has_what_is_left),
+        cmocka_unit_test(where_rows_are_removed_one_that_is_gone_is_no_error),
+        cmocka_unit_test(ycsb_asks_for_some_keys_far_more_often),
+        cmocka_unit_test(keys_without_a_range_are_those_of_the_mix),
         cmocka_unit_test(a_mix_keeps_its_percentages),
         cmocka_unit_test(a_read_without_its_row_is_no_success),
         cmocka_unit_test(a_read_modify_write_updates_the_key_it_read),
