@@ -11,6 +11,7 @@
 
 #define DEFAULT_TIMEOUT_NS (5 * NS_PER_S)
 #define STEP_S 0.1
+#define LATE_NS (400 * NS_PER_MS)
 
 /* ---- lists ------------------------------------------------------------------------------------
  */
@@ -91,14 +92,16 @@ static struct target *target_new(struct writer *writer, const struct snapshot_se
     target->writer = writer;
     target->uid = server->uid;
     snprintf(target->name, sizeof(target->name), "%s", server->name);
-    target->outlet = outlet_new(&(struct outlet_config){.loop = writer->config.loop,
-                                                        .flusher = writer->config.flusher,
-                                                        .addr = server->addr,
-                                                        .timeout_ns = writer->config.timeout_ns,
-                                                        .counters = &writer->metrics.outlets,
-                                                        .on_down = on_down,
-                                                        .on_idle = on_idle,
-                                                        .context = target});
+    target->outlet = outlet_new(
+        &(struct outlet_config){.loop = writer->config.loop,
+                                .flusher = writer->config.flusher,
+                                .addr = server->addr,
+                                .timeout_ns = writer->config.timeout_ns,
+                                .counters = &writer->metrics.outlets,
+                                .rounds = writer->config.in_rounds ? &writer->rounds : NULL,
+                                .on_down = on_down,
+                                .on_idle = on_idle,
+                                .context = target});
     return target;
 }
 
@@ -124,21 +127,14 @@ void writer_fence(struct target *target)
         outlet_cut(target->outlet);
 }
 
-static bool takes_changes(const struct target *target)
-{
-    return target->outlet && target->fence == FENCE_NONE;
-}
-
 bool writer_may_fence(const struct writer *writer, const struct target *target)
 {
     for (size_t i = 0; i < writer->n_lanes; i++) {
         const struct lane *lane = writer->lanes[i];
-        bool has_it = false, has_another = false;
-        for (size_t k = 0; k < lane->n_targets; k++) {
-            has_it |= lane->targets[k] == target;
-            has_another |= lane->targets[k] != target && takes_changes(lane->targets[k]);
-        }
-        if (has_it && !has_another)
+        bool has_it = false;
+        for (size_t k = 0; k < lane->n_targets; k++)
+            has_it |= lane->targets[k] == target && !lane_is_demoting(lane, target->uid);
+        if (has_it && !lane_has_another(lane, target))
             return false;
     }
     return true;
@@ -324,8 +320,10 @@ void writer_submit(struct writer *writer, struct change_call *call)
         job_finish(job);
         return;
     }
-    if (!ev_is_active(&writer->timer))
+    if (!ev_is_active(&writer->timer)) {
         ev_timer_again(writer->config.loop, &writer->timer);
+        writer->ticked_ns = job->begin_ns;
+    }
     admit(job);
 }
 
@@ -402,7 +400,10 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
     (void)events;
     struct writer *writer = timer->data;
     uint64_t now_ns = clock_now_ns();
-    for (size_t i = 0; i < writer->n_targets; i++)
+    /* If this loop itself was late, the silence is ours: what came meanwhile is read first. */
+    bool on_time = now_ns - writer->ticked_ns < LATE_NS;
+    writer->ticked_ns = now_ns;
+    for (size_t i = 0; i < writer->n_targets && on_time; i++)
         if (writer->targets[i])
             outlet_expire(writer->targets[i]->outlet, now_ns);
     if (writer->n_jobs == 0)
@@ -425,6 +426,7 @@ struct writer *writer_new(const struct writer_config *config)
     list_init(&writer->ready);
     list_init(&writer->parked);
     keylock_init(&writer->locks);
+    outlet_rounds_init(&writer->rounds, config->loop, config->flusher);
     buf_init(&writer->scratch, 0);
     writer->flush.flush = on_flush;
     ev_timer_init(&writer->timer, on_timer, 0., STEP_S);
@@ -470,6 +472,7 @@ void writer_free(struct writer *writer)
         writer->former_lanes = lane->next;
         lane_free(lane);
     }
+    outlet_rounds_done(&writer->rounds);
     keylock_done(&writer->locks);
     buf_done(&writer->scratch);
     free(writer);

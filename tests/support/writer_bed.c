@@ -18,6 +18,7 @@ const struct snapshot *snapshot;
 struct change_call *written[BED_MAX_CALLS]; /* in the order of their answers */
 size_t n_written, n_asked;
 unsigned idle_uids; /* a bit each */
+bool in_rounds;
 
 static void on_written(void *context, struct change_call *call)
 {
@@ -36,6 +37,7 @@ void open_with(struct writer_config config, size_t n_servers, const char *const 
                size_t n_shards)
 {
     farm = farm_new(n_servers, 1);
+    config.in_rounds = in_rounds;
     config.loop = farm->loop;
     config.flusher = &farm->flusher;
     config.control = &farm->control;

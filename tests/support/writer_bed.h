@@ -19,6 +19,7 @@ extern const struct snapshot *snapshot;
 extern struct change_call *written[BED_MAX_CALLS]; /* in the order of their answers */
 extern size_t n_written, n_asked;
 extern unsigned idle_uids; /* a bit each: on_idle came */
+extern bool in_rounds;     /* set before set_up(): as servers that sync are written to */
 
 /* With the config's limits. shards: as farm_publish() has them. */
 void open_with(struct writer_config config, size_t n_servers, const char *const *shards,

@@ -159,6 +159,76 @@ static void what_comes_while_batches_are_under_way_goes_as_one(void **state)
     assert_int_equal(farm->servers[0]->n_rows, 30);
 }
 
+/* ---- rounds -----------------------------------------------------------------------------------
+ */
+
+static void in_rounds_a_server_has_one_batch_at_a_time(void **state)
+{
+    (void)state;
+    farm->servers[0]->deaf = true;
+    write_rows("a", 1, 0);
+    farm_wait(farm, farm->servers[0]->n_batches == 1);
+    for (int i = 1; i < 30; i++) {
+        write_rows("a", 1, i);
+        farm_turn(farm);
+    }
+    assert_int_equal(farm->servers[0]->n_batches, 1);
+    farm_release(farm->servers[0]);
+    wait_all();
+    assert_int_equal(farm->servers[0]->n_batches, 2);
+    assert_int_equal(farm->servers[0]->n_rows, 30);
+}
+
+static void the_next_round_waits_for_this_one(void **state)
+{
+    (void)state;
+    farm->servers[0]->deaf = true;
+    ev_now_update(farm->loop); /* the patience is counted from here on, or later */
+    uint64_t begin_ns = clock_now_ns();
+    write_rows("a", 1, 5);
+    farm_wait(farm, farm->servers[0]->n_kept == 1);
+    write_rows("a", 1, 105); /* on S2 and S3, which owe nothing */
+    farm_wait(farm, farm->servers[2]->n_batches == 1);
+    assert_true((double)(clock_now_ns() - begin_ns) * 1e-9 >= OUTLET_PATIENCE_S);
+    /* S1 still owes its answer, and nobody waits for it any more. */
+    farm_wait(farm, n_written == 1);
+    write_rows("a", 1, 106);
+    farm_wait(farm, n_written == 2);
+    assert_int_equal(farm->servers[0]->n_kept, 1);
+    farm_release(farm->servers[0]);
+    wait_all();
+    assert_keys("5", "5 105 106", "105 106");
+}
+
+static void a_round_ends_with_its_last_answer(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        write_rows("a", 1, i);
+        wait_all();
+    }
+    assert_int_equal(farm->servers[0]->n_batches, 50);
+    write_rows("a", 2, 60, 160);
+    write_rows("a", 1, 61);
+    write_rows("a", 1, 161);
+    wait_all();
+    assert_int_equal(farm->servers[1]->n_rows, 54);
+}
+
+static void a_round_goes_on_without_a_server_that_dies(void **state)
+{
+    (void)state;
+    farm->servers[0]->held = true;
+    struct change_call *call = write_rows("a", 1, 5);
+    farm_wait(farm, farm->servers[0]->n_kept == 1);
+    write_rows("a", 1, 105);
+    farm_kill(farm->servers[0]);
+    farm_wait(farm, farm_count_letters(farm, LETTER_FENCE, 1) == 1 && n_written == 1);
+    post_fenced(1);
+    wait_all();
+    assert_int_equal(call->status, 200);
+}
+
 static void changes_past_the_limit_are_refused(void **state)
 {
     (void)state;
@@ -259,40 +329,6 @@ static void when_all_replicas_fail_alike_nobody_is_fenced(void **state)
     assert_int_equal(farm_count_letters(farm, LETTER_FENCE, 0), 0);
 }
 
-static void when_no_replica_answers_the_outcome_is_unknown(void **state)
-{
-    (void)state;
-    farm->servers[0]->held = farm->servers[1]->held = true;
-    struct change_call *call = write_rows("a", 1, 5);
-    farm_wait(farm, farm->servers[0]->n_kept == 1 && farm->servers[1]->n_kept == 1);
-    farm_kill(farm->servers[0]);
-    farm_kill(farm->servers[1]);
-    wait_all();
-    assert_int_equal(call->status, 503);
-    assert_non_null(strstr(call->reason, "outcome unknown"));
-    assert_int_equal(farm_count_letters(farm, LETTER_FENCE, 0), 0);
-    /* Nobody listens now: surely nothing was done. */
-    struct change_call *next = write_rows("a", 1, 6);
-    wait_all();
-    assert_int_equal(next->status, 503);
-    assert_null(strstr(next->reason, "outcome unknown"));
-}
-
-static void the_last_replica_of_a_shard_is_never_fenced(void **state)
-{
-    static const char *const shards[] = {"12", "1"}; /* sh2 is on S1 alone */
-    (void)state;
-    close_all();
-    open_with((struct writer_config){0}, 2, shards, 2);
-    farm->servers[0]->failing = "no";
-    struct change_call *call = write_rows("a", 1, 5);
-    wait_all();
-    assert_int_equal(call->status, 503);
-    assert_int_equal(farm_count_letters(farm, LETTER_FENCE, 0), 0);
-    /* The insert was taken back where it had been made. */
-    assert_string_equal(farm_keys(farm->servers[1]), "");
-}
-
 static void a_replica_with_a_row_too_many_is_found_and_fenced(void **state)
 {
     (void)state;
@@ -341,30 +377,39 @@ static void a_server_is_told_of_once_nothing_is_under_way_to_it(void **state)
     wait_all();
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TESTS_OF_BOTH                                                                              \
+    TEST(a_write_is_on_every_replica_before_its_answer),                                           \
+        TEST(no_answer_comes_while_one_replica_owes_its_own),                                      \
+        TEST(updates_and_deletes_answer_as_the_contract_says),                                     \
+        TEST(a_write_over_two_shards_is_whole),                                                    \
+        TEST(a_conflict_in_the_second_shard_leaves_the_first_as_it_was),                           \
+        TEST(a_shard_that_fails_after_the_check_takes_back_the_other),                             \
+        TEST(changes_of_one_key_take_their_turns),                                                 \
+        TEST(of_two_writes_of_a_key_one_wins_everywhere),                                          \
+        TEST(changes_past_the_limit_are_refused),                                                  \
+        TEST(the_answer_waits_until_who_failed_is_fenced), TEST(a_server_that_dies_is_fenced),     \
+        TEST(a_server_that_leaves_the_snapshot_meanwhile_is_fenced_too),                           \
+        TEST(a_hung_server_is_given_up_after_the_time_allowed),                                    \
+        TEST(when_all_replicas_fail_alike_nobody_is_fenced),                                       \
+        TEST(a_replica_with_a_row_too_many_is_found_and_fenced),                                   \
+        TEST(at_the_end_everything_is_answered),                                                   \
+        TEST(a_server_is_told_of_once_nothing_is_under_way_to_it)
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(a_write_is_on_every_replica_before_its_answer),
-        TEST(no_answer_comes_while_one_replica_owes_its_own),
-        TEST(updates_and_deletes_answer_as_the_contract_says),
-        TEST(a_write_over_two_shards_is_whole),
-        TEST(a_conflict_in_the_second_shard_leaves_the_first_as_it_was),
-        TEST(a_shard_that_fails_after_the_check_takes_back_the_other),
-        TEST(changes_of_one_key_take_their_turns),
-        TEST(of_two_writes_of_a_key_one_wins_everywhere),
+    const struct CMUnitTest each_by_itself[] = {
+        TESTS_OF_BOTH,
         TEST(what_comes_while_batches_are_under_way_goes_as_one),
-        TEST(changes_past_the_limit_are_refused),
-        TEST(the_answer_waits_until_who_failed_is_fenced),
-        TEST(a_server_that_dies_is_fenced),
-        TEST(a_server_that_leaves_the_snapshot_meanwhile_is_fenced_too),
-        TEST(a_hung_server_is_given_up_after_the_time_allowed),
-        TEST(when_all_replicas_fail_alike_nobody_is_fenced),
-        TEST(when_no_replica_answers_the_outcome_is_unknown),
-        TEST(the_last_replica_of_a_shard_is_never_fenced),
-        TEST(a_replica_with_a_row_too_many_is_found_and_fenced),
-        TEST(at_the_end_everything_is_answered),
-        TEST(a_server_is_told_of_once_nothing_is_under_way_to_it),
     };
-    return cmocka_run_group_tests_name("lb writer", tests, NULL, NULL);
+    const struct CMUnitTest together[] = {
+        TESTS_OF_BOTH,
+        TEST(in_rounds_a_server_has_one_batch_at_a_time),
+        TEST(the_next_round_waits_for_this_one),
+        TEST(a_round_ends_with_its_last_answer),
+        TEST(a_round_goes_on_without_a_server_that_dies),
+    };
+    int n_failed = cmocka_run_group_tests_name("lb writer", each_by_itself, NULL, NULL);
+    in_rounds = true;
+    return n_failed + cmocka_run_group_tests_name("lb writer, in rounds", together, NULL, NULL);
 }
