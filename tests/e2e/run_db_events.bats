@@ -47,9 +47,9 @@ small_events() { # NAME ARGUMENT…
     mkdir -p "$dir/ini"
     sed -e 's/^at 1s /at 300ms /' -e 's/^at 2500ms /at 700ms /' "$ROOT/experiments/$1.ini" \
         >"$dir/ini/$1.ini"
-    run_small "$@" --experiments "$dir/ini" --set cluster.shard_size=500 --set load.preload=2000 \
+    run_small "$1" --experiments "$dir/ini" --set cluster.shard_size=500 --set load.preload=2000 \
         --set load.rate=500 --set load.duration=2600ms --set load.keys=zipfian:low=0,high=1999 \
-        --set load.workload=db-mix:ids=2000,read=60,scan=10,width=20,update=30
+        --set load.workload=db-mix:ids=2000,read=60,scan=10,width=20,update=30 "${@:2}"
 }
 
 @test "DB-A4: every call answered as it must be, a server killed, one hangs, no row lost" {
@@ -78,7 +78,7 @@ small_events() { # NAME ARGUMENT…
         --set load.workload=db-mix:ids=2000,read=99,update=1
     expect_status 0
     result_of DB-A4-file
-    jq -e '.points[0].events[0].copied_rows.min < 1000 and all(.points[0].events[]; .rows.min == 1000
-        and .failed_reads.max == 0)' "$r/result.json"
+    jq -e '.points[0].events[0].copied_rows.min < 1000' "$r/result.json"
+    jq -e 'all(.points[0].events[]; .rows.min == 1000 and .failed_reads.max == 0)' "$r/result.json"
     nothing_is_left
 }
