@@ -179,6 +179,20 @@ static void give_up(struct copy *copy, const char *why)
         member_lost(target, cause);
 }
 
+/* Whether the target holds no last replica. One that was demoted can be on a server that does. */
+static bool may_lose_target(const struct copy *copy)
+{
+    const struct database *database = &copy->control->database;
+    for (size_t i = 0; i < database->n_shards; i++) {
+        const struct table_shard *shard = database->shards[i];
+        const struct replica *replica = database_find_replica(shard, copy->target);
+        if (replica && replica->state != REPLICA_FILLING &&
+            !database_is_safe_without(shard, &copy->target, 1))
+            return false;
+    }
+    return true;
+}
+
 static void on_pause(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
@@ -199,8 +213,11 @@ static void fail(struct copy *copy, const char *format, ...)
     release_writer(copy);
     disconnect(copy);
     if (++copy->n_attempts >= MAX_ATTEMPTS) {
-        give_up(copy, why);
-        return;
+        if (may_lose_target(copy)) {
+            give_up(copy, why);
+            return;
+        }
+        copy->n_attempts = MAX_ATTEMPTS;
     }
     log_info("lb", "the copy of shard %s is tried again: %s", copy->shard->range.name, why);
     copy->compare = true;
@@ -445,7 +462,10 @@ static void take_whole(struct copy *copy, size_t side, const struct http_message
     } else {
         log_error("lb", "shard %s: the copy differs from its source after two attempts",
                   copy->shard->range.name);
-        give_up(copy, "it differs from its source");
+        if (may_lose_target(copy))
+            give_up(copy, "it differs from its source");
+        else
+            fail(copy, "it differs from its source");
     }
 }
 
@@ -590,10 +610,11 @@ static void start(struct control *control, struct table_shard *shard, struct rep
     begin(copy);
 }
 
-/* Whether the member waits for its rows now. An operation copies once all its servers are there. */
+/* Whether the member waits for its rows now, all or those of a replica that was demoted. An
+ * operation copies once all its servers are there. */
 static bool is_fillable(const struct member *member)
 {
-    return member && member->state == MEMBER_FILLING &&
+    return member && (member->state == MEMBER_FILLING || member->state == MEMBER_SERVING) &&
            (!member->operation || member->operation->filling);
 }
 

@@ -1,6 +1,7 @@
 #include "lb/outlet.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 /* A batch takes no further operation past this; a server's /batch takes 16 MiB. */
 #define MAX_BATCH_BYTES (4u << 20)
 #define HEAD_BYTES 160u
+/* A server ends a connection that was idle for 75 s (core/httpd.h). */
+#define IDLE_NS (40 * NS_PER_S)
 #define KEEP_BATCHES 4
 #define KEEP_BYTES (256u * 1024)
 
@@ -40,6 +43,7 @@ struct outlet {
     struct batch *kept;
     size_t n_kept, n_under_way, n_items;
     uint64_t next_number;
+    uint64_t epoch;          /* of what is sent now */
     uint64_t waits_since_ns; /* the last answer, or when the oldest under way was sent */
     bool closing;
 };
@@ -130,16 +134,26 @@ static void wait_again(struct batch *batch)
     flusher_add(outlet->config.flusher, &outlet->flush);
 }
 
+/* An idle connection that the server may be about to end is no way for a batch: what is lost with
+ * it might have been done. */
+static void renew_if_idle(struct outlet *outlet)
+{
+    if (outlet->n_under_way == 0 && httpc_is_up(outlet->httpc) &&
+        clock_now_ns() - outlet->waits_since_ns > IDLE_NS)
+        httpc_break(outlet->httpc, 0);
+}
+
 static void send_batch(struct outlet *outlet, struct batch *batch)
 {
     char head[HEAD_BYTES];
     size_t n_body = buf_len(&batch->text) - HEAD_BYTES;
     int n = snprintf(head, sizeof(head),
-                     "POST /batch HTTP/1.1\r\nHost: quoit\r\nContent-Type: " BATCH_CONTENT_TYPE
-                     "\r\nContent-Length: %zu\r\n\r\n",
-                     n_body);
+                     "POST /batch?epoch=%" PRIu64 " HTTP/1.1\r\nHost: quoit\r\n"
+                     "Content-Type: " BATCH_CONTENT_TYPE "\r\nContent-Length: %zu\r\n\r\n",
+                     outlet->epoch, n_body);
     char *begin = buf_head(&batch->text) + HEAD_BYTES - (size_t)n;
     memcpy(begin, head, (size_t)n);
+    renew_if_idle(outlet);
     if (outlet->n_under_way == 0)
         outlet->waits_since_ns = clock_now_ns();
     int rc = httpc_send(outlet->httpc, &batch->call, begin, n_body + (size_t)n);
@@ -247,6 +261,8 @@ static void on_failure(struct httpc_request *call, int code, bool sent)
     struct batch *batch = (struct batch *)call;
     struct outlet *outlet = batch->outlet;
     outlet->n_under_way--;
+    if (sent) /* it may lie in the server's socket still: from now on it must not be begun there */
+        outlet->epoch = clock_now_ns();
     if (!sent && !batch->resent && !outlet->closing && code != -ECANCELED) {
         batch->resent = true;
         metric_bump(&outlet->config.counters->resent);
@@ -275,6 +291,7 @@ struct outlet *outlet_new(const struct outlet_config *config)
     struct outlet *outlet = mem_zalloc(1, sizeof(*outlet));
     outlet->config = *config;
     outlet->flush.flush = on_flush;
+    outlet->epoch = clock_now_ns();
     outlet->httpc = httpc_new(&(struct httpc_config){.loop = config->loop,
                                                      .flusher = config->flusher,
                                                      .addr = config->addr,

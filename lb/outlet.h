@@ -5,7 +5,11 @@
  *
  * What comes while two batches are under way gathers into the next one: the longer a server's disk
  * takes, the more operations share its next fdatasync (group commit: DeWitt et al., SIGMOD 1984,
- * section 4). Operations take effect in the order they were put. */
+ * section 4). Operations take effect in the order they were put.
+ *
+ * A batch bears the epoch of its connection (server/server.h), the time on CLOCK_MONOTONIC when the
+ * one before broke: once a server has answered a batch, none of an earlier connection, nor of an
+ * earlier life of the LB, is begun there any more, however late the server comes to read it. */
 #ifndef QUOIT_LB_OUTLET_H
 #define QUOIT_LB_OUTLET_H
 

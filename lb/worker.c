@@ -19,6 +19,7 @@
 #include "lb/writer.h"
 
 #define EXPIRE_STEP_S 0.25
+#define LATE_NS (1000 * NS_PER_MS)
 #define STOP_STEP_S 0.01
 #define STOP_AFTER_NS (5 * NS_PER_S)
 #define MAX_ADMIN_CALLS 256
@@ -37,7 +38,7 @@ struct worker {
     struct rng rng;
     struct ev_check turn_check;
     struct ev_timer expire_timer, stop_timer;
-    uint64_t stop_at_ns;
+    uint64_t stop_at_ns, expired_ns;
     size_t n_admin;   /* calls on their way to the control loop and back */
     size_t n_changes; /* on their way to the writer and back */
     size_t n_joined;  /* the writer's worker: others that may still send changes */
@@ -438,7 +439,11 @@ static void on_expire_timer(struct ev_loop *loop, struct ev_timer *timer, int ev
     (void)loop;
     (void)events;
     struct worker *worker = timer->data;
-    routes_expire(&worker->routes);
+    uint64_t now_ns = worker->routes.turn_ns;
+    /* If this loop itself was late, the silence is ours: what came meanwhile is read first. */
+    if (now_ns - worker->expired_ns < LATE_NS)
+        routes_expire(&worker->routes);
+    worker->expired_ns = now_ns;
 }
 
 /* Tells the writer, once, that nothing more comes from here. */
@@ -507,6 +512,7 @@ static void on_letter(void *context, struct letter *raw)
         answer_change(worker, (struct change_call *)letter);
         return;
     case LETTER_FENCED:
+    case LETTER_DEMOTED:
     case LETTER_TRACK:
     case LETTER_TAKE_DIRTY:
     case LETTER_RELEASE:

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/mem.h"
 #include "lb/writer_parts.h"
 
 static struct lane *find_live(const struct writer *writer, const struct shard_live *live)
@@ -130,9 +131,57 @@ void lane_went_idle(struct writer *writer, struct lane *lane)
     }
 }
 
+/* ---- demotions --------------------------------------------------------------------------------
+ */
+
+bool lane_is_demoting(const struct lane *lane, uint64_t uid)
+{
+    for (const struct demotion *demotion = lane->demotions; demotion; demotion = demotion->next)
+        if (demotion->uid == uid)
+            return true;
+    return false;
+}
+
+bool lane_has_another(const struct lane *lane, const struct target *target)
+{
+    for (size_t i = 0; i < lane->n_targets; i++) {
+        const struct target *other = lane->targets[i];
+        if (other != target && target_takes_changes(other) && !lane_is_demoting(lane, other->uid))
+            return true;
+    }
+    return false;
+}
+
+void lane_demote(struct writer *writer, struct lane *lane, const struct target *target)
+{
+    if (lane_is_demoting(lane, target->uid))
+        return;
+    struct demotion *demotion = mem_zalloc(1, sizeof(*demotion));
+    demotion->uid = target->uid;
+    demotion->next = lane->demotions;
+    lane->demotions = demotion;
+    metric_bump(&writer->metrics.demotions);
+    struct shard_letter *letter = shard_letter_new(LETTER_DEMOTE, lane->live);
+    letter->base.uid = target->uid;
+    send_back(writer, letter, LETTER_DEMOTE);
+}
+
+static void drop_demotion(struct lane *lane, uint64_t uid)
+{
+    struct demotion **link = &lane->demotions;
+    while (*link && (*link)->uid != uid)
+        link = &(*link)->next;
+    struct demotion *demotion = *link;
+    if (demotion)
+        *link = demotion->next;
+    free(demotion);
+}
+
 void lane_free(struct lane *lane)
 {
     struct shard_letter *letter;
+    while (lane->demotions)
+        drop_demotion(lane, lane->demotions->uid);
     if (lane->asked)
         shard_letter_free(lane->asked);
     while ((letter = lane->hold)) {
@@ -147,22 +196,57 @@ void lane_free(struct lane *lane)
 /* ---- fences, and all letters ------------------------------------------------------------------
  */
 
-static void on_fenced(struct writer *writer, uint64_t uid)
+/* Whether the item's answer waits for this: the server's fence, or, with lane, the demotion of its
+ * replica there. */
+static bool waits_for(const struct item *item, uint64_t uid, const struct lane *lane)
 {
-    for (size_t i = 0; i < writer->n_targets; i++)
-        if (writer->targets[i] && writer->targets[i]->uid == uid)
-            writer->targets[i]->fence = FENCE_DONE;
-    for (struct target *target = writer->former_targets; target; target = target->next)
-        if (target->uid == uid)
-            target->fence = FENCE_DONE;
-    for (struct job *job = writer->fencing; job; job = job->next)
+    return item->needs_fence && item->target->uid == uid &&
+           (lane ? item->is_demoted && item->lane == lane : !item->is_demoted);
+}
+
+/* Has those looked at again that waited. If it was not done (code), a change that is not on the
+ * replica is on none that is read from. */
+static void look_again(struct writer *writer, uint64_t uid, const struct lane *lane, int code)
+{
+    for (struct job *job = writer->fencing; job; job = job->next) {
+        bool is_lost = false;
+        for (size_t i = 0; i < job->call->change.n_parts && code != 0; i++)
+            for (size_t k = 0; k < job->runs[i].n_items; k++)
+                is_lost |= waits_for(&job->runs[i].items[k], uid, lane);
+        if (is_lost)
+            change_call_fail(job->call, 503,
+                             "outcome unknown: the servers that made the change have gone");
         writer_queue(job);
+    }
+}
+
+static void set_fence(struct target *target, uint64_t uid, int code)
+{
+    if (target && target->uid == uid && target->fence == FENCE_ASKED)
+        target->fence = code == 0 ? FENCE_DONE : FENCE_NONE;
+}
+
+static void on_fenced(struct writer *writer, uint64_t uid, int code)
+{
+    look_again(writer, uid, NULL, code);
+    for (size_t i = 0; i < writer->n_targets; i++)
+        set_fence(writer->targets[i], uid, code);
+    for (struct target *target = writer->former_targets; target; target = target->next)
+        set_fence(target, uid, code);
+}
+
+static void on_demoted(struct writer *writer, struct lane *lane, uint64_t uid, int code)
+{
+    if (!lane)
+        return;
+    look_again(writer, uid, lane, code);
+    drop_demotion(lane, uid);
 }
 
 void writer_take_letter(struct writer *writer, struct lb_letter *letter)
 {
     if (letter->type == LETTER_FENCED) {
-        on_fenced(writer, letter->uid);
+        on_fenced(writer, letter->uid, letter->code);
         free(letter);
         return;
     }
@@ -183,6 +267,9 @@ void writer_take_letter(struct writer *writer, struct lb_letter *letter)
         break;
     case LETTER_RELEASE:
         on_release(writer, lane);
+        break;
+    case LETTER_DEMOTED:
+        on_demoted(writer, lane, letter->uid, letter->code);
         break;
     case LETTER_LET:
         on_let(writer, lane, letter->version);

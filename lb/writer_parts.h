@@ -1,7 +1,8 @@
 /* What the writer is made of; for lb/writer.c, lb/writer_lane.c and lb/writer_job.c alone.
  *
  *   WAITING ─▶ CHECKING ─▶ WRITING ─▶ FENCING ─▶ answered
- *      │ (several shards)     └─▶ UNDOING ─┘
+ *      │ (several shards)    │ ▲ └─▶ UNDOING ─┘
+ *      │                     └─┘ once more, when no replica answered
  *      └ for locks, for a shard that is held
  *
  * A job is looked at again (job_advance) at the end of a turn, when all that it waited for has
@@ -26,6 +27,13 @@ struct target {
     size_t n_refs; /* items of jobs that name it */
 };
 
+/* A replica of a shard that missed a change, on a server that may not be fenced for it: the control
+ * loop was asked to take it out (LETTER_DEMOTE), and has not said that it is. */
+struct demotion {
+    struct demotion *next;
+    uint64_t uid;
+};
+
 /* One shard. */
 struct lane {
     struct lane *next; /* of those that no snapshot names any more */
@@ -39,6 +47,7 @@ struct lane {
     struct shard_letter *asked; /* LETTER_TAKE_DIRTY with hold, to go back when none is under way */
     struct shard_letter *hold;  /* LETTER_HOLD, the newest first: the same */
     size_t n_holds;             /* answered or not */
+    struct demotion *demotions;
 };
 
 enum job_phase { JOB_WAITING, JOB_CHECKING, JOB_WRITING, JOB_UNDOING, JOB_FENCING };
@@ -47,12 +56,14 @@ enum job_phase { JOB_WAITING, JOB_CHECKING, JOB_WRITING, JOB_UNDOING, JOB_FENCIN
 struct item {
     struct outlet_item base; /* first member */
     struct job *job;
+    struct lane *lane;
     struct target *target;
     bool checked;                /* CHECKING: this one was asked */
     enum outlet_verdict written; /* what WRITING came to */
     uint64_t n_rows;
     bool undone;      /* UNDOING: told to take it back */
-    bool needs_fence; /* the answer waits for its fence */
+    bool needs_fence; /* the answer waits for its fence, */
+    bool is_demoted;  /* or for its demotion */
 };
 
 /* One shard's part in a job. */
@@ -71,6 +82,8 @@ struct job {
     struct change_call *call;
     enum job_phase phase;
     bool started; /* its lanes count it */
+    bool redone;  /* no replica answered: it was sent once more */
+    bool unknown; /* nobody can say what became of it, unless it is taken back */
     bool is_ready;
     struct job *next_ready;
     struct job *next, **link; /* writer->under_way, while it may change rows; or writer->fencing */
@@ -100,6 +113,7 @@ struct writer {
     size_t n_jobs, n_bytes;
     struct flush_item flush;
     struct ev_timer timer;
+    uint64_t ticked_ns; /* when it last went off */
     struct buf scratch;
     bool aborted;
     struct writer_metrics metrics;
@@ -113,7 +127,12 @@ struct lane *writer_find_lane(const struct writer *writer, const struct change_p
 void writer_queue(struct job *job);
 /* Asks the control loop to fence the server, once, and gives up on what it has. */
 void writer_fence(struct target *target);
-/* Whether every shard that it has has another replica that takes changes. */
+/* Whether changes go to it. */
+static inline bool target_takes_changes(const struct target *target)
+{
+    return target->outlet && target->fence == FENCE_NONE;
+}
+/* Whether every shard that it has has another replica that takes changes, and is to. */
 bool writer_may_fence(const struct writer *writer, const struct target *target);
 void target_unref(struct target *target);
 /* The job changes rows from now on, or does so no longer: then it lets go of its locks. */
@@ -132,6 +151,11 @@ static inline bool lane_is_held(const struct lane *lane)
 {
     return lane->held || lane->n_holds > 0;
 }
+bool lane_is_demoting(const struct lane *lane, uint64_t uid);
+/* Whether a replica on another server takes changes, and is to. */
+bool lane_has_another(const struct lane *lane, const struct target *target);
+/* Asks the control loop to take the server's replica out of the shard, once. */
+void lane_demote(struct writer *writer, struct lane *lane, const struct target *target);
 /* No change of it is under way any more: those who wait for that are told. */
 void lane_went_idle(struct writer *writer, struct lane *lane);
 void lane_free(struct lane *lane);

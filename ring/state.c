@@ -1,6 +1,7 @@
 #include "ring/state.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,18 @@ uint64_t ring_setup_option(const struct ring_setup *setup, const char *name)
     uint64_t value;
     memcpy(&value, (const char *)setup->spec.params + def->offset, sizeof(value));
     return value;
+}
+
+double ring_setup_position(const struct ring_setup *setup, uint64_t key)
+{
+    const struct placement_ops *ops = ring_setup_ops(setup);
+    if (!ops->owner_at || (ops->caps & PLACEMENT_OWN_KEY_HASH))
+        return NAN;
+    uint64_t hash = hash_key(setup->pair.request, key);
+    uint64_t n_slots = ring_setup_option(setup, "slots");
+    if (n_slots) /* its middle: no rounding leads to another one */
+        return ((double)(hash % n_slots) + 0.5) / (double)n_slots;
+    return ldexp((double)(hash >> 11), -53);
 }
 
 int ring_state_build(const struct ring_setup *setup, const struct ring_members *members,

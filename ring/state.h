@@ -32,6 +32,10 @@ static inline const struct placement_ops *ring_setup_ops(const struct ring_setup
 /* The value of a number among the placement's options ("virtual"), 0 where it has none such. */
 uint64_t ring_setup_option(const struct ring_setup *setup, const char *name);
 
+/* Where on the placement's circle a key falls, in [0, 1); NaN where it has none, or hashes keys
+ * itself. */
+double ring_setup_position(const struct ring_setup *setup, uint64_t key);
+
 struct ring_state {
     struct ring_members members;
     struct placement *placement;

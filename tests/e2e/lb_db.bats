@@ -490,3 +490,19 @@ nothing_is_lost() {
     run_quoit lb --listen 127.0.0.1:0 --servers 0 --store nonsense
     [ "$status" -eq 2 ]
 }
+
+# ---- the cluster's own MariaDB -------------------------------------------------------------------
+
+@test "mysql: a replacement takes over the dead server's rows, also of a last copy" {
+    command -v mariadbd >/dev/null || skip "mariadb-server is not installed"
+    start_lb --servers 0 --store mysql --state "$dir/state"
+    init '{"Server0":["sh1"],"Server1":["sh2","sh3"]}' 2
+    [ "$code" = 200 ]
+    say POST /write "{\"data\":[$(row 1),$(row 5000)]}"
+    [ "$code" = 200 ]
+    kill -KILL "$(pid_of Server0)"
+    within 10 eval '! names | grep -qx Server0 && serving 2'
+    within 5 replicas_are_equal
+    [ "$(stored 0 12287)" = "$(row 1; echo; row 5000)" ]
+    get /metrics | grep -qx 'quoit_lb_lost_shards_total 0'
+}

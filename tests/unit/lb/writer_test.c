@@ -259,40 +259,6 @@ static void when_all_replicas_fail_alike_nobody_is_fenced(void **state)
     assert_int_equal(farm_count_letters(farm, LETTER_FENCE, 0), 0);
 }
 
-static void when_no_replica_answers_the_outcome_is_unknown(void **state)
-{
-    (void)state;
-    farm->servers[0]->held = farm->servers[1]->held = true;
-    struct change_call *call = write_rows("a", 1, 5);
-    farm_wait(farm, farm->servers[0]->n_kept == 1 && farm->servers[1]->n_kept == 1);
-    farm_kill(farm->servers[0]);
-    farm_kill(farm->servers[1]);
-    wait_all();
-    assert_int_equal(call->status, 503);
-    assert_non_null(strstr(call->reason, "outcome unknown"));
-    assert_int_equal(farm_count_letters(farm, LETTER_FENCE, 0), 0);
-    /* Nobody listens now: surely nothing was done. */
-    struct change_call *next = write_rows("a", 1, 6);
-    wait_all();
-    assert_int_equal(next->status, 503);
-    assert_null(strstr(next->reason, "outcome unknown"));
-}
-
-static void the_last_replica_of_a_shard_is_never_fenced(void **state)
-{
-    static const char *const shards[] = {"12", "1"}; /* sh2 is on S1 alone */
-    (void)state;
-    close_all();
-    open_with((struct writer_config){0}, 2, shards, 2);
-    farm->servers[0]->failing = "no";
-    struct change_call *call = write_rows("a", 1, 5);
-    wait_all();
-    assert_int_equal(call->status, 503);
-    assert_int_equal(farm_count_letters(farm, LETTER_FENCE, 0), 0);
-    /* The insert was taken back where it had been made. */
-    assert_string_equal(farm_keys(farm->servers[1]), "");
-}
-
 static void a_replica_with_a_row_too_many_is_found_and_fenced(void **state)
 {
     (void)state;
@@ -360,8 +326,6 @@ int main(void)
         TEST(a_server_that_leaves_the_snapshot_meanwhile_is_fenced_too),
         TEST(a_hung_server_is_given_up_after_the_time_allowed),
         TEST(when_all_replicas_fail_alike_nobody_is_fenced),
-        TEST(when_no_replica_answers_the_outcome_is_unknown),
-        TEST(the_last_replica_of_a_shard_is_never_fenced),
         TEST(a_replica_with_a_row_too_many_is_found_and_fenced),
         TEST(at_the_end_everything_is_answered),
         TEST(a_server_is_told_of_once_nothing_is_under_way_to_it),
