@@ -319,6 +319,8 @@ static int experiment_check(struct experiment *experiment, struct err *err)
             return err_set(err, -EINVAL,
                            "all points have a database and the same of load.write and load.read, "
                            "or none has");
+        if ((status = experiment_check_figure(experiment, &settings, err)) < 0)
+            return status;
         if ((status = experiment_check_events(experiment, &settings, err)) < 0)
             return status;
     }

@@ -116,6 +116,15 @@ int experiment_check_settings(const struct experiment_settings *settings, struct
     return 0;
 }
 
+int experiment_check_figure(const struct experiment *experiment,
+                            const struct experiment_settings *settings, struct err *err)
+{
+    if (experiment_has_database(settings) && experiment->figure.table == TABLE_SERVERS)
+        return err_set(err, -EINVAL,
+                       "figure.table: a database's servers are not counted; points are");
+    return 0;
+}
+
 int experiment_check_events(const struct experiment *experiment,
                             const struct experiment_settings *settings, struct err *err)
 {

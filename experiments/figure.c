@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "experiments/child.h"
 #include "experiments/course_outcome.h"
+#include "experiments/database_outcome.h"
 #include "experiments/healing.h"
 #include "experiments/outcome.h"
 #include "experiments/sample.h"
@@ -206,6 +207,7 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
     print_number_array(result, "fit_p", "fit", "p", out);
     print_server_rows(result, out);
     print_point_rows(result, out);
+    database_print_variables(result, out);
     course_print_variables(result, out);
     healing_print_variables(result, out);
 }
