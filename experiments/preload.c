@@ -64,6 +64,8 @@ static int load_run(const struct sample_config *config, const char *address, con
                                 "--json",
                                 json,
                                 "--quiet",
+                                "--verify", /* the check reads each row, the load all replicas */
+                                "none",
                                 "--workload",
                                 workload,
                                 keys ? "--keys" : NULL,

@@ -35,8 +35,9 @@ height = height + 6
 set multiplot
 
 set label 1 title at screen across(18), screen down(28) left font sized(19) textcolor rgb ink
-sub = sprintf('N = %d servers · about %.0f requests a run · %d %s', n_servers[1], point_requests[1], \
-    repeats, repeats == 1 ? 'run' : 'repeats')
+sub = has_writes ? conditions : \
+    sprintf('N = %d servers · about %.0f requests a run', n_servers[1], point_requests[1])
+sub = sub.sprintf(' · %d %s', repeats, repeats == 1 ? 'run' : 'repeats')
 set label 2 sub at screen across(18), screen down(50) left font sized(13) textcolor rgb muted
 
 # The key.
@@ -101,8 +102,12 @@ do for [e = 1:n_events] {
     set label (10 + e) event_label[e] at event_at[e], top + 18 * pixel left offset character 0.5, 0 \
         font sized(13) textcolor rgb second
 }
-all(typical) = column('typical') == typical && column('point') == 1 ? reads(column('rate')) : NaN
-changes(typical) = column('typical') == typical && column('point') == 1 ? column('writes') : NaN
+# What is off the scale stays out of the words above it.
+kept(rate) = has_writes && rate > top ? top : rate
+all(typical) = column('typical') == typical && column('point') == 1 ? \
+    kept(reads(column('rate'))) : NaN
+changes(typical) = column('typical') == typical && column('point') == 1 ? \
+    kept(column('writes')) : NaN
 if (has_writes) {
     plot $timeline using 't':(all(0)) with steps linecolor rgb muted linewidth 0.6, \
         $timeline using 't':(changes(0)) with steps linecolor rgb muted linewidth 0.6, \
@@ -166,7 +171,7 @@ high_ms = STATS_max * 1.3 > low_ms * 10 ? STATS_max * 1.3 : low_ms * 10
 names = 74
 numbers = 72
 column_width = (width - 18 - right_edge - panel_gap * (n_columns - 1)) * 1.0 / n_columns
-failed(n) = n == 0 ? '0 in every repeat' : sprintf('up to %.0f', n)
+failed_of(what, n) = n == 0 ? 'no '.what : sprintf('up to %.0f %s', n, what)
 bytes(n) = n < 1e6 ? sprintf('%.0f kB', n / 1e3) : sprintf('%.1f MB', n / 1e6)
 # Pixels right of the scale's begin, and left of it, as ms: names and numbers stand beside the scale.
 span = column_width - names - numbers
@@ -188,10 +193,12 @@ do for [e = 1:n_events] {
     set xtics low_ms, 10, high_ms format '%g' font tick_font textcolor rgb muted
     set label 1 event_label[e] at screen across(x), screen down(y + 18) left font sized(15) \
         textcolor rgb ink
-    note = has_writes ? sprintf('failed reads: %s · writes: %s', \
-        failed(event_failed_reads[e]), failed(event_failed_writes[e])) : \
-        sprintf('failed: %s', failed(event_failed[e]))
-    note = note.sprintf(' · sent to a second server: %.0f', event_retried[e])
+    note = has_writes ? sprintf('failed: %s, %s · reads sent to a second server: %.0f', \
+        failed_of('reads', event_failed_reads[e]), failed_of('writes', event_failed_writes[e]), \
+        event_retried[e]) : \
+        sprintf('failed: %s · sent to a second server: %.0f', \
+        event_failed[e] == 0 ? '0 in every repeat' : sprintf('up to %.0f', event_failed[e]), \
+        event_retried[e])
     # NaN is not equal to itself: no rows.
     if (event_copied_rows[e] == event_copied_rows[e]) {
         set label 4 sprintf('%.0f rows there again, %.0f of them sent: %s', event_held_rows[e], \
