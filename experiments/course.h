@@ -95,9 +95,9 @@ struct course_config {
     int ready_fd;           /* can be read once the load has begun, or ended; -1: it has */
 };
 
-/* Waits until the load has begun; does the events at their times while it runs; waits for the load's end, at
- * most timeout_ns; then asks the load balancer for its timeline and fills the events' steps. 0;
- * -EINTR; -ETIMEDOUT; else a negative errno with the reason. */
+/* Waits until the load has begun; does the events at their times while it runs; waits for the
+ * load's end, at most timeout_ns; then asks the load balancer for its timeline and fills the
+ * events' steps. 0; -EINTR; -ETIMEDOUT; else a negative errno with the reason. */
 int course_run(struct course *course, const struct course_config *config, struct child *load,
                uint64_t timeout_ns, struct err *err);
 /* Fills the buckets from the text that `quoit load --timeline` wrote, and then the events' failed

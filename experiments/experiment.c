@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/store.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -426,6 +427,16 @@ uint64_t experiment_rows_a_request(const char *workload)
     while (rows && rows[-1] != ':' && rows[-1] != ',')
         rows = strstr(rows + 1, "rows=");
     return rows ? strtoull(rows + 5, NULL, 0) : 1;
+}
+
+bool experiment_store_forgets(const struct experiment_cluster *cluster)
+{
+    struct store_spec store;
+    if (!cluster->store || store_spec_parse(cluster->store, &store, NULL) < 0)
+        return false;
+    bool forgets = store_spec_caps(&store) & STORE_FORGETS;
+    store_spec_done(&store);
+    return forgets;
 }
 
 struct layout_shape experiment_shape(const struct experiment_cluster *cluster)

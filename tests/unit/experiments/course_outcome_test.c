@@ -58,6 +58,7 @@ static int set_up(void **state)
                                             "experiment.measures=counts",
                                             "cluster.shards=2",
                                             "load.workload=db-mix:read=60,update=40",
+                                            "figure.table=points",
                                             NULL};
     struct err err;
     (void)state;
