@@ -15,6 +15,7 @@
 #include "experiments/course_outcome.h"
 #include "experiments/database_outcome.h"
 #include "experiments/healing.h"
+#include "experiments/laboratory.h"
 #include "experiments/outcome.h"
 #include "experiments/sample.h"
 
@@ -185,6 +186,10 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
         print_text_variable(texts[i], outcome_text(result, texts[i]), out);
     print_text_variable("theme", theme, out);
     print_text_variable("output", output, out);
+    if (laboratory_is_result(result)) {
+        laboratory_print_variables(result, out);
+        return;
+    }
     buf_append_str(out, "requests = ");
     print_number(outcome_number(result, "requests"), out);
     buf_append_str(out, "\nrepeats = ");
