@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/format.h"
 #include "core/json.h"
 #include "core/mem.h"
@@ -47,6 +48,7 @@ static void add_database(cJSON *point_tree, const struct experiment_settings *se
     json_add_uint64(tree, "shard_size", cluster->shard_size);
     json_add_uint64(tree, "preload", settings->load.preload);
     json_add_uint64(tree, "in_flight", settings->load.in_flight);
+    json_add_double(tree, "duration_s", (double)settings->load.duration_ns / (double)NS_PER_S);
     json_add_uint64(tree, "rows", write ? experiment_rows_a_request(write) : 0);
 }
 
@@ -110,8 +112,11 @@ void database_add_outcome(cJSON *point_tree, const struct run *run, const struct
     add_ratios(point_tree, run, summary, index);
 }
 
-void database_add_published(cJSON *result, const struct experiment *experiment)
+void database_add_conditions(cJSON *result, const struct run *run)
 {
+    const struct experiment *experiment = run->experiment;
+    if (run_has_database(run) && *run->storage)
+        cJSON_AddStringToObject(result, "storage", run->storage);
     if (!experiment->n_published)
         return;
     cJSON *list = cJSON_AddArrayToObject(result, "published");
@@ -197,22 +202,26 @@ static void print_shapes(const cJSON *result, struct buf *out)
 void database_print_conditions(const cJSON *result, struct buf *out)
 {
     bool writes = has_load(result, 0), reads = has_load(result, 1);
-    double requests = outcome_number(first_point(result), "requests");
+    double duration_s = same_number(result, "duration_s");
+    const char *what = writes && reads ? "writes and then reads"
+                       : writes        ? "writes"
+                       : reads         ? "reads"
+                                       : "requests";
     print_shapes(result, out);
     buf_append_str(out, " (servers/shards/replicas), ");
-    if (writes || reads)
-        buf_appendf(out, "%.0f %s", requests,
-                    !reads    ? "writes"
-                    : !writes ? "reads"
-                              : "writes and then as many reads");
+    if (duration_s > 0)
+        buf_appendf(out, "%s%s for %g s", what, writes && reads ? ", each" : "", duration_s);
     else
-        buf_appendf(out, "%.0f requests", requests);
+        buf_appendf(out, "%.0f %s", outcome_number(first_point(result), "requests"),
+                    writes && reads ? "writes and then as many reads" : what);
     if (writes) {
         buf_append_str(out, ", rows a write: ");
         print_range(result, "rows", out);
     }
     buf_append_str(out, ", in flight: ");
     print_range(result, "in_flight", out);
+    if (*outcome_text(result, "storage"))
+        buf_appendf(out, ", files on %s", outcome_text(result, "storage"));
 }
 
 /* ——— the table ——— */

@@ -12,15 +12,17 @@
 /* Adds to a point's tree, when it is a database:
  *
  *     "database":{"store","shape":"6/4/3","grown_from":"6/4/3" or null,"shard_size","preload",
- *                 "in_flight","rows"}       rows a write request, 0 where nothing is written
+ *                 "in_flight","duration_s","rows"}     rows a write request, 0 where nothing is
+ *                                                      written; 0 s: a number of requests
  *     "ratios":{"to":[labels],"write_rate":{"ratio","low","high"},…}
  *
  * Ratios are of the medians of every rate, with bootstrap intervals, to the point that has the
  * first value of the first axis and is otherwise the same; that one has none. */
 void database_add_outcome(cJSON *point_tree, const struct run *run, const struct summary *summary,
                           size_t index);
-/* Adds to the result: "published":[{"label","write","read"}], when there is any. */
-void database_add_published(cJSON *result, const struct experiment *experiment);
+/* Adds to the result: "storage", the kind of file system that the stores wrote to, and
+ * "published":[{"label","write","read"}], where there is any. */
+void database_add_conditions(cJSON *result, const struct run *run);
 
 /* The result is of databases. */
 bool database_is_result(const cJSON *result);

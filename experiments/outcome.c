@@ -196,7 +196,7 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
         cJSON_AddItemToObject(tree, "labels", texts_of(axis->labels, axis->n_values));
         cJSON_AddItemToArray(axes, tree);
     }
-    database_add_published(result, experiment);
+    database_add_conditions(result, run);
     cJSON *points = cJSON_AddArrayToObject(result, "points");
     for (size_t i = 0; i < summary->n_points; i++)
         cJSON_AddItemToArray(points, point_tree(run, summary, i));

@@ -22,6 +22,7 @@ struct run {
     struct sample *samples; /* n_samples of them; room for n_planned */
     size_t n_samples;
     bool interrupted;
+    char storage[24]; /* the kind of file system that stores write to; "" when it is not known */
     cJSON *endpoints; /* what endpoints_ask() heard; NULL: not asked */
 };
 

@@ -20,6 +20,7 @@
 #include "experiments/availability.h"
 #include "experiments/child.h"
 #include "experiments/endpoints.h"
+#include "experiments/environment.h"
 #include "experiments/figure.h"
 #include "experiments/laboratory.h"
 #include "experiments/lint.h"
@@ -126,6 +127,7 @@ static int runner_make_scratch(struct runner *runner, struct err *err)
         return status;
     }
     runner->scratch = path;
+    environment_filesystem(path, runner->run.storage, sizeof(runner->run.storage));
     return 0;
 }
 

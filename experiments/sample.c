@@ -129,6 +129,8 @@ static void parse_verification(const cJSON *root, struct sample *sample)
     int64_t n_missing = count_rows(rows, "missing"), n_wrong = count_rows(rows, "wrong");
     int64_t n_more = count_rows(rows, "unexpected");
     sample->verified = cJSON_IsTrue(json_get(verification, "done")) && cJSON_IsObject(rows);
+    if (*sample->doubt) /* of the rows before: the first reason counts */
+        return;
     if (n_missing || n_wrong || n_more)
         snprintf(sample->doubt, sizeof(sample->doubt),
                  "%" PRId64 " rows are missing, %" PRId64 " wrong, %" PRId64
@@ -258,7 +260,7 @@ static int sample_collect(const struct sample_config *config, const struct load_
             experiment_has_database(config->settings) ? 0 : config->settings->cluster.servers,
             sample, err);
     if (status >= 0 && experiment_has_database(config->settings) && !sample->verified &&
-        !experiment_store_forgets(&config->settings->cluster))
+        !*sample->doubt && !experiment_store_forgets(&config->settings->cluster))
         snprintf(sample->doubt, sizeof(sample->doubt), "quoit load did not verify them%s%.250s",
                  *sample->distrust ? ": " : "", sample->distrust);
     if (status >= 0 && sample->phase == PHASE_WRITE)
@@ -291,7 +293,22 @@ struct load_words {
     char url[4096], count[24], in_flight[24], warmup[24], seed[24], bucket[24], threads[24];
     char ready_fd[16];
     char rate[FORMAT_DOUBLE_BYTES];
+    char workload[1024];
 };
+
+/* With the keys, where it does not say them. */
+static void print_workload(const struct experiment_load *load, enum sample_phase phase, char *text,
+                           size_t bytes)
+{
+    const char *workload = workload_of(load, phase);
+    const struct experiment_range *keys =
+        phase == PHASE_WRITE ? &load->write_keys : &load->other_keys;
+    if (keys->n)
+        snprintf(text, bytes, "%s%clow=%" PRIu64 ",ids=%" PRIu64, workload,
+                 strchr(workload, ':') ? ',' : ':', keys->low, keys->n);
+    else
+        snprintf(text, bytes, "%s", workload);
+}
 
 static void load_command(const struct sample_config *config, const char *address,
                          enum sample_phase phase, const struct load_files *files, int ready_fd,
@@ -322,8 +339,9 @@ static void load_command(const struct sample_config *config, const char *address
     size_t n = sizeof(always) / sizeof(always[0]);
     memcpy(argv, always, sizeof(always));
     if (workload) {
+        print_workload(settings, phase, words->workload, sizeof(words->workload));
         argv[n++] = "--workload";
-        argv[n++] = workload;
+        argv[n++] = words->workload;
     }
     if (workload && experiment_store_forgets(&config->settings->cluster)) {
         argv[n++] = "--verify";
