@@ -235,10 +235,9 @@ static const struct other *first_other(const struct journal *journal, int64_t ke
 static void judge_others(const struct journal *journal, int64_t key, uint64_t newest_start_ns,
                          uint64_t value, struct journal_finding *finding)
 {
-    const struct other *end = journal->others + journal->n_others;
-
     if (journal->n_others == 0)
         return;
+    const struct other *end = journal->others + journal->n_others;
     for (const struct other *other = first_other(journal, key); other < end && other->key == key;
          other++) {
         if (other->end_ns < newest_start_ns)

@@ -48,7 +48,7 @@ static int read_shard(const cJSON *node, struct target_shard *shard, struct err 
         json_get_int64(node, "Shard_size", &size) < 0 || size < 1 ||
         __builtin_add_overflow(shard->low, size - 1, &shard->last))
         return err_set(err, -EPROTO, "a shard of it has no Shard_id, Stud_id_low or Shard_size");
-    strcpy(shard->name, name);
+    memcpy(shard->name, name, strlen(name) + 1);
     return 0;
 }
 

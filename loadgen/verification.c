@@ -12,6 +12,9 @@
 #include "loadgen/student.h"
 
 #define PAUSE_NS (100 * NS_PER_MS)
+/* A comparison of all replicas counts their rows, and may wait for what is under way (lb/digest.h).
+ */
+#define COMPARISON_NS (60 * NS_PER_S)
 /* Writes in doubt may still take effect between the two looks at the rows. */
 #define MAX_LOOKS 3
 
@@ -291,7 +294,9 @@ void verification_end(struct verification *verification, bool interrupted)
     for (uint32_t i = 0; i < config->n_threads; i++)
         workload_db_stop(config->workloads[i]);
     journals_seal(&journals);
-    int rc = inquiry_open(config->client, &config->addr, config->timeout_ns, &inquiry, &err);
+    int rc = inquiry_open(config->client, &config->addr,
+                          config->timeout_ns > COMPARISON_NS ? config->timeout_ns : COMPARISON_NS,
+                          &inquiry, &err);
     if (rc == 0)
         rc = ask_target_again(verification, inquiry, &err);
     if (rc == 0)

@@ -47,12 +47,13 @@ void verification_print(const struct verification *verification, FILE *out)
 {
     if (verification->config.mode == VERIFICATION_NONE)
         return;
+    if (!verification->done) {
+        fputs("rows back   not verified\n", out);
+        return;
+    }
     if (verification->rows_were_read)
         print_rows(verification, out);
-    if (verification->done)
-        print_replicas(verification, out);
-    else
-        fputs("rows back   not verified\n", out);
+    print_replicas(verification, out);
     fprintf(out, "verified    in %.3f s, beside %.3f s before the run\n",
             seconds(verification->after_ns), seconds(verification->before_ns));
 }

@@ -167,6 +167,14 @@ static enum workload_db_action choose_action(const struct workload_db_mix *mix, 
     return DB_READ;
 }
 
+/* The last key of a scan from `key` on, which ends with the range. */
+static int64_t scan_last(const struct workload_db_mix *mix, int64_t key, struct rng *rng)
+{
+    uint64_t width = mix->any_width ? 1 + rng_below(rng, mix->width) : mix->width;
+    int64_t last = key + (int64_t)width - 1, end = (int64_t)(mix->low + mix->ids - 1);
+    return last < end || key > end ? last : end;
+}
+
 static bool db_next(struct workload *workload, struct rng *rng, uint32_t index,
                     struct client_request *request)
 {
@@ -181,7 +189,7 @@ static bool db_next(struct workload *workload, struct rng *rng, uint32_t index,
     slot->action = choose_action(&db->mix, rng);
     if (slot->action == DB_INSERT)
         return insert_rows(db, slot, request);
-    int64_t key = choose_key(db, rng), end = (int64_t)(db->mix.low + db->mix.ids - 1), last = key;
+    const int64_t key = choose_key(db, rng);
     switch (slot->action) {
     case DB_UPDATE:
         update_key(db, slot, key, request);
@@ -190,9 +198,7 @@ static bool db_next(struct workload *workload, struct rng *rng, uint32_t index,
         delete_key(slot, key, request);
         break;
     case DB_SCAN:
-        last = key +
-               (int64_t)(db->mix.any_width ? 1 + rng_below(rng, db->mix.width) : db->mix.width) - 1;
-        read_keys(slot, key, last < end ? last : end, request);
+        read_keys(slot, key, scan_last(&db->mix, key, rng), request);
         break;
     default:
         slot->update_follows = slot->action == DB_RMW;

@@ -39,9 +39,9 @@
     }
 #define PERCENT_ROW(word, action, text)                                                            \
     {                                                                                              \
-        .name = word, .type = OPTION_U64,                                                          \
+        .name = (word), .type = OPTION_U64,                                                        \
         .offset = offsetof(struct workload_db_mix, percent[action]), .metavar = "PERCENT",         \
-        .fallback = "0", .max = 100, .help = text                                                  \
+        .fallback = "0", .max = 100, .help = (text)                                                \
     }
 
 static const struct option_def write_options[] = {RANGE_ROWS, INSERT_ROWS, {.name = NULL}};
