@@ -253,8 +253,9 @@ static size_t read_value(const struct column *column, const char *text, size_t n
     return inside + 2;
 }
 
-int row_take_apart(const struct schema *schema, const char *text, size_t n,
-                   struct row_value *values, struct err *err)
+/* Up to the row's end, whatever follows. */
+static int scan(const struct schema *schema, const char *text, size_t n, struct row_value *values,
+                size_t *ret_len, struct err *err)
 {
     size_t at = 0;
     for (size_t i = 0; i < schema->n_columns; i++) {
@@ -273,13 +274,31 @@ int row_take_apart(const struct schema *schema, const char *text, size_t n,
                            column->name, at);
         at += len;
     }
-    if (n - at != 1 || text[at] != '}')
+    if (at == n || text[at] != '}')
         return err_set(err, -EINVAL, "the row does not end at byte %zu", at);
+    at++;
     if (values[0].type != ROW_INTEGER)
         return err_set(err, -EINVAL, "the key is no integer");
-    if (n > ROW_MAX_BYTES)
+    if (at > ROW_MAX_BYTES)
         return err_set(err, -EINVAL, "the row is longer than %u bytes", ROW_MAX_BYTES);
+    *ret_len = at;
     return 0;
+}
+
+int row_take_apart(const struct schema *schema, const char *text, size_t n,
+                   struct row_value *values, struct err *err)
+{
+    size_t len;
+    int rc = scan(schema, text, n, values, &len, err);
+    if (rc == 0 && len != n)
+        rc = err_set(err, -EINVAL, "the row does not end at byte %zu", len - 1);
+    return rc;
+}
+
+size_t row_scan(const struct schema *schema, const char *text, size_t n, struct row_value *values)
+{
+    size_t len;
+    return scan(schema, text, n, values, &len, NULL) == 0 ? len : 0;
 }
 
 void row_unescape(const struct row_value *value, struct buf *out)
