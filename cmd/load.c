@@ -1,4 +1,5 @@
 /* quoit load: the load generator. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -456,6 +457,7 @@ static int drive(struct load_job *job, struct result **ret_result, struct err *e
         rc = load_run(&job->config, ret_result, err);
     if (rc < 0)
         return rc;
+    assert(*ret_result);
     verification_end(&job->verification, (*ret_result)->interrupted);
     (*ret_result)->verification = &job->verification;
     return 0;

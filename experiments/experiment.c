@@ -19,6 +19,9 @@
 #include "experiments/experiment_ini.h"
 #include "experiments/experiment_keys.h"
 
+/* CONTRACT.md, "Default configuration". */
+#define DEFAULT_SHARD_SIZE 4096
+
 /* ——— overrides ——— */
 
 /* "SECTION.KEY=VALUE" in place of what the file says. */
@@ -319,6 +322,8 @@ static int experiment_check(struct experiment *experiment, struct err *err)
             return err_set(err, -EINVAL,
                            "all points have a database and the same of load.write and load.read, "
                            "or none has");
+        if ((status = experiment_check_figure(experiment, &settings, err)) < 0)
+            return status;
         if ((status = experiment_check_events(experiment, &settings, err)) < 0)
             return status;
     }
@@ -392,6 +397,51 @@ size_t experiment_value_index(const struct experiment *experiment, size_t point,
     return point % experiment->axes[axis].n_values;
 }
 
+/* Where the option of a workload's text stands, past its '='; NULL: it is not said. */
+static const char *find_option(const char *workload, const char *name)
+{
+    size_t n = strlen(name);
+    const char *at = strchr(workload, ':');
+    while (at && (strncmp(at + 1, name, n) || at[1 + n] != '='))
+        at = strchr(at + 1, ',');
+    return at ? at + 2 + n : NULL;
+}
+
+uint64_t experiment_rows_a_request(const char *workload)
+{
+    const char *rows = find_option(workload, "rows");
+    return rows ? strtoull(rows, NULL, 0) : 1;
+}
+
+bool experiment_says_ids(const char *workload)
+{
+    return find_option(workload, "ids") || find_option(workload, "low");
+}
+
+/* Of a database: what was not said. Not defaults of the table, so that the manifests of those that
+ * have none know nothing of it. */
+static void settings_complete(struct experiment_settings *settings)
+{
+    struct experiment_cluster *cluster = &settings->cluster;
+    struct experiment_load *load = &settings->load;
+    const char *other = load->read ? load->read : load->workload;
+    uint64_t n_rows = load->preload;
+    cluster->replicas = cluster->replicas ? cluster->replicas : 3;
+    cluster->store = cluster->store ? cluster->store : "memory";
+    if (load->write && load->requests && !experiment_says_ids(load->write)) {
+        uint64_t n = (load->warmup + load->requests) * experiment_rows_a_request(load->write);
+        load->write_keys = (struct experiment_range){load->preload, n};
+        n_rows += n;
+    }
+    if (other && !experiment_says_ids(other))
+        load->other_keys = (struct experiment_range){0, n_rows};
+    if (cluster->shard_size)
+        return;
+    uint64_t n_shards = experiment_shape(cluster).shards;
+    bool known = n_rows && (!load->write || load->write_keys.n);
+    cluster->shard_size = known ? (n_rows + n_shards - 1) / n_shards : DEFAULT_SHARD_SIZE;
+}
+
 void experiment_point(const struct experiment *experiment, size_t point,
                       struct experiment_settings *ret_settings)
 {
@@ -408,22 +458,9 @@ void experiment_point(const struct experiment *experiment, size_t point,
         at_point.settings.load.requests = 0;
     if (cluster->grow && !strcmp(cluster->grow, "none"))
         cluster->grow = NULL;
-    /* Not defaults of the table: the manifests of those without a database know nothing of it. */
-    if (cluster->shards) {
-        cluster->replicas = cluster->replicas ? cluster->replicas : 3;
-        cluster->shard_size = cluster->shard_size ? cluster->shard_size : 4096;
-        cluster->store = cluster->store ? cluster->store : "memory";
-    }
+    if (cluster->shards)
+        settings_complete(&at_point.settings);
     *ret_settings = at_point.settings;
-}
-
-uint64_t experiment_rows_a_request(const char *workload)
-{
-    const char *options = strchr(workload, ':');
-    const char *rows = options ? strstr(options, "rows=") : NULL;
-    while (rows && rows[-1] != ':' && rows[-1] != ',')
-        rows = strstr(rows + 1, "rows=");
-    return rows ? strtoull(rows + 5, NULL, 0) : 1;
 }
 
 struct layout_shape experiment_shape(const struct experiment_cluster *cluster)

@@ -76,9 +76,14 @@ struct experiment_cluster {
     const char *spawner;
     uint64_t shards; /* 0: no database, and the rest is nothing */
     uint64_t replicas;
-    uint64_t shard_size; /* keys */
+    uint64_t shard_size; /* keys; by experiment_point() when it was not said */
     const char *store;   /* a store_family spec */
     const char *grow;    /* layout_parse_shape() takes it; NULL: it stays as it was made */
+};
+
+/* Keys low … low + n − 1. n is 0 where the workload says so itself, or nobody can. */
+struct experiment_range {
+    uint64_t low, n;
 };
 
 struct experiment_load {
@@ -98,6 +103,8 @@ struct experiment_load {
     const char *read;
     const char *keys; /* of keys_family: which keys they read and change; NULL: uniformly any */
     uint64_t preload; /* rows of keys 0 … preload − 1, written before the cluster grows */
+    /* By experiment_point(): what is written, and what is read or mixed. */
+    struct experiment_range write_keys, other_keys;
 };
 
 /* What may vary: the settings of one point. Copied by value. */
@@ -169,6 +176,8 @@ struct layout_shape experiment_shape(const struct experiment_cluster *cluster);
 
 /* What `rows=N` in a workload's text says; 1 without it. */
 uint64_t experiment_rows_a_request(const char *workload);
+/* It says which keys. */
+bool experiment_says_ids(const char *workload);
 
 static inline bool experiment_has_database(const struct experiment_settings *settings)
 {

@@ -79,6 +79,14 @@ static int database_check(const struct experiment_settings *settings, struct err
         return err_set(err, -EINVAL,
                        "load.preload: %" PRIu64 " rows, but %" PRIu64 " shards of %" PRIu64 " keys",
                        load->preload, cluster->shards, cluster->shard_size);
+    if (load->write && !load->write_keys.n && !experiment_says_ids(load->write))
+        return err_set(err, -EINVAL,
+                       "load.write: how many rows there will be is not known of a "
+                       "load that has a duration: say ids");
+    const struct experiment_range *written = &load->write_keys;
+    if (written->low + written->n > experiment_shape(cluster).shards * cluster->shard_size)
+        return err_set(err, -EINVAL, "load.write: %" PRIu64 " rows, but shards of %" PRIu64 " keys",
+                       written->low + written->n, cluster->shard_size);
     layout_init(&layout, &shape, cluster->shard_size);
     if (cluster->grow &&
         (layout_parse_shape(cluster->grow, &to, err) < 0 || layout_grow(&layout, &to, err) < 0))
@@ -113,6 +121,15 @@ int experiment_check_settings(const struct experiment_settings *settings, struct
     for (const char *c = path; *c; c++)
         if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
             return err_set(err, -EINVAL, "load.path: '%s' has bytes that no path has", path);
+    return 0;
+}
+
+int experiment_check_figure(const struct experiment *experiment,
+                            const struct experiment_settings *settings, struct err *err)
+{
+    if (experiment_has_database(settings) && experiment->figure.table == TABLE_SERVERS)
+        return err_set(err, -EINVAL,
+                       "figure.table: a database's servers are not counted; points are");
     return 0;
 }
 

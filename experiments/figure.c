@@ -13,7 +13,9 @@
 #include "core/mem.h"
 #include "experiments/child.h"
 #include "experiments/course_outcome.h"
+#include "experiments/database_outcome.h"
 #include "experiments/healing.h"
+#include "experiments/laboratory.h"
 #include "experiments/outcome.h"
 #include "experiments/sample.h"
 
@@ -184,6 +186,10 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
         print_text_variable(texts[i], outcome_text(result, texts[i]), out);
     print_text_variable("theme", theme, out);
     print_text_variable("output", output, out);
+    if (laboratory_is_result(result)) {
+        laboratory_print_variables(result, out);
+        return;
+    }
     buf_append_str(out, "requests = ");
     print_number(outcome_number(result, "requests"), out);
     buf_append_str(out, "\nrepeats = ");
@@ -206,6 +212,7 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
     print_number_array(result, "fit_p", "fit", "p", out);
     print_server_rows(result, out);
     print_point_rows(result, out);
+    database_print_variables(result, out);
     course_print_variables(result, out);
     healing_print_variables(result, out);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/store.h"
 #include "core/build_info.h"
 #include "core/mem.h"
 #include "experiments/outcome.h"
@@ -250,12 +251,33 @@ static void run_warmup(const struct run *run, cJSON *list)
                run->n_samples);
 }
 
+/* What is synced to memory is synced for nothing. */
+static void run_durability(const struct run *run, const struct summary *summary, cJSON *list)
+{
+    bool durable = false;
+    for (size_t p = 0; p < summary->n_points; p++) {
+        const struct experiment_settings *settings = &summary->points[p].settings;
+        struct store_spec store;
+        if (!experiment_has_database(settings) ||
+            store_spec_parse(settings->cluster.store, &store, NULL) < 0)
+            continue;
+        durable = durable || store_spec_caps(&store) & STORE_DURABLE;
+        store_spec_done(&store);
+    }
+    if (durable && (!strcmp(run->storage, "tmpfs") || !strcmp(run->storage, "ramfs")))
+        object(list, "durability",
+               "the stores' files were in memory (%s), where a sync costs nothing: set TMPDIR to a "
+               "folder on a disk",
+               run->storage);
+}
+
 void lint_run(cJSON *objections, const struct run *run, const struct summary *summary)
 {
     if (build_info.dirty)
         object(objections, "source", "built from changes that no commit has");
     if (!claims_rates(run->experiment))
         return;
+    run_durability(run, summary, objections);
     run_warmup(run, objections);
     run_spread(summary, objections);
     run_outliers(run, summary, objections);

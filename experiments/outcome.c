@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "experiments/course_outcome.h"
+#include "experiments/database_outcome.h"
 #include "experiments/healing.h"
 #include "experiments/lint.h"
 #include "experiments/verdict.h"
@@ -115,26 +116,10 @@ static void add_spread(cJSON *tree, const struct summary_point *point)
     }
 }
 
-/* What the database was when the load began, in the words of its settings. */
-static void add_database(cJSON *tree, const struct summary_point *point)
-{
-    const struct experiment_cluster *cluster = &point->settings.cluster;
-    const struct layout_shape shape = experiment_shape(cluster);
-    cJSON *database = cJSON_AddObjectToObject(tree, "database");
-    cJSON_AddStringToObject(database, "store", cluster->store);
-    json_add_uint64(database, "shards", shape.shards);
-    json_add_uint64(database, "replicas", shape.replicas);
-    json_add_uint64(database, "shard_size", cluster->shard_size);
-    json_add_uint64(database, "preload", point->settings.load.preload);
-    json_add_uint64(database, "in_flight", point->settings.load.in_flight);
-    json_add_uint64(
-        database, "rows",
-        point->settings.load.write ? experiment_rows_a_request(point->settings.load.write) : 0);
-}
-
-static cJSON *point_tree(const struct run *run, const struct summary_point *point, size_t index)
+static cJSON *point_tree(const struct run *run, const struct summary *summary, size_t index)
 {
     const struct experiment *experiment = run->experiment;
+    const struct summary_point *point = &summary->points[index];
     cJSON *tree = cJSON_CreateObject();
     cJSON *values = cJSON_AddArrayToObject(tree, "values");
     cJSON *labels = cJSON_AddArrayToObject(tree, "labels");
@@ -148,14 +133,13 @@ static cJSON *point_tree(const struct run *run, const struct summary_point *poin
     json_add_uint64(tree, "n_samples", point->n_samples);
     add_servers(tree, point);
     bool database = experiment_has_database(&point->settings);
-    if (database)
-        add_database(tree, point);
-    else
+    if (!database)
         add_spread(tree, point);
     if (point->n_samples) {
         if (!experiment->events.n && !database) /* else the members change */
             add_fit(tree, point);
         add_metrics(tree, point);
+        database_add_outcome(tree, run, summary, index);
         course_add_outcome(tree, run, point);
         healing_add_outcome(tree, run, point);
     }
@@ -212,9 +196,10 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
         cJSON_AddItemToObject(tree, "labels", texts_of(axis->labels, axis->n_values));
         cJSON_AddItemToArray(axes, tree);
     }
+    database_add_conditions(result, run);
     cJSON *points = cJSON_AddArrayToObject(result, "points");
     for (size_t i = 0; i < summary->n_points; i++)
-        cJSON_AddItemToArray(points, point_tree(run, &summary->points[i], i));
+        cJSON_AddItemToArray(points, point_tree(run, summary, i));
     if (run->endpoints)
         cJSON_AddItemToObject(result, "endpoints", cJSON_Duplicate(run->endpoints, true));
     cJSON_AddItemToObject(result, "verdict", verdict_judge(run, summary));

@@ -31,6 +31,8 @@ static int load_judge(const struct child *load, const char *path, const char *wh
     buf_done(&json);
     if (status < 0)
         return status;
+    /* Those that lose rows say so themselves; whoever verifies nothing is caught by what follows.
+     */
     if (*found.doubt && !*sample->doubt)
         snprintf(sample->doubt, sizeof(sample->doubt), "%s: %.250s", what, found.doubt);
     if (found.n_errors && !*sample->doubt)

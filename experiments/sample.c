@@ -110,15 +110,35 @@ static void parse_generator(const cJSON *root, struct sample *sample)
                  cJSON_IsString(reason) ? reason->valuestring : "no reason given");
 }
 
-/* Whether all that was written was found, in every replica. */
+/* Rows of one kind: 0 where they were not counted. */
+static int64_t count_rows(const cJSON *rows, const char *kind)
+{
+    int64_t n = 0;
+    return json_get_int64(rows, kind, &n) == 0 && n > 0 ? n : 0;
+}
+
+/* Whether all that was written was found, in every replica (loadgen/verification.h). */
 static void parse_verification(const cJSON *root, struct sample *sample)
 {
     const cJSON *verification = json_get(root, "verification");
-    const cJSON *reason = cJSON_GetArrayItem(json_get(verification, "reasons"), 0);
-    sample->verified = cJSON_IsObject(verification);
-    if (sample->verified && !cJSON_IsTrue(json_get(verification, "valid")))
-        snprintf(sample->doubt, sizeof(sample->doubt), "%s",
-                 cJSON_IsString(reason) ? reason->valuestring : "no reason given");
+    const cJSON *rows = json_get(verification, "rows");
+    const cJSON *replicas = json_get(verification, "replicas");
+    const cJSON *example = cJSON_GetArrayItem(json_get(verification, "examples"), 0);
+    int64_t n_missing = count_rows(rows, "missing"), n_wrong = count_rows(rows, "wrong");
+    int64_t n_more = count_rows(rows, "unexpected");
+    sample->verified = cJSON_IsTrue(json_get(verification, "done")) && cJSON_IsObject(rows);
+    if (*sample->doubt) /* of the rows before: the first reason counts */
+        return;
+    if (n_missing || n_wrong || n_more)
+        snprintf(sample->doubt, sizeof(sample->doubt),
+                 "%" PRId64 " rows are missing, %" PRId64 " wrong, %" PRId64
+                 " not to be there%s%.180s",
+                 n_missing, n_wrong, n_more, cJSON_IsString(example) ? ": " : "",
+                 cJSON_IsString(example) ? example->valuestring : "");
+    else if (sample->verified && !cJSON_IsTrue(json_get(replicas, "compared")))
+        snprintf(sample->doubt, sizeof(sample->doubt), "the replicas were not compared");
+    else if (sample->verified && !cJSON_IsTrue(json_get(replicas, "equal")))
+        snprintf(sample->doubt, sizeof(sample->doubt), "replicas of a shard are not equal");
 }
 
 static int parse_servers(const cJSON *root, size_t n_servers, struct sample *sample,
@@ -237,8 +257,10 @@ static int sample_collect(const struct sample_config *config, const struct load_
             buf_head(&json), buf_len(&json),
             experiment_has_database(config->settings) ? 0 : config->settings->cluster.servers,
             sample, err);
-    if (status >= 0 && experiment_has_database(config->settings) && !sample->verified)
-        snprintf(sample->doubt, sizeof(sample->doubt), "quoit load verified nothing");
+    if (status >= 0 && experiment_has_database(config->settings) && !sample->verified &&
+        !*sample->doubt)
+        snprintf(sample->doubt, sizeof(sample->doubt), "quoit load did not verify them%s%.250s",
+                 *sample->distrust ? ": " : "", sample->distrust);
     if (status >= 0 && sample->phase == PHASE_WRITE)
         sample->row_rate =
             sample->rate * (double)experiment_rows_a_request(config->settings->load.write);
@@ -267,7 +289,22 @@ static int sample_wait(const struct sample_config *config, const struct testbed 
 struct load_words {
     char url[4096], count[24], in_flight[24], warmup[24], seed[24], bucket[24], threads[24];
     char rate[FORMAT_DOUBLE_BYTES];
+    char workload[1024];
 };
+
+/* With the keys, where it does not say them. */
+static void print_workload(const struct experiment_load *load, enum sample_phase phase, char *text,
+                           size_t bytes)
+{
+    const char *workload = workload_of(load, phase);
+    const struct experiment_range *keys =
+        phase == PHASE_WRITE ? &load->write_keys : &load->other_keys;
+    if (keys->n)
+        snprintf(text, bytes, "%s%clow=%" PRIu64 ",ids=%" PRIu64, workload,
+                 strchr(workload, ':') ? ',' : ':', keys->low, keys->n);
+    else
+        snprintf(text, bytes, "%s", workload);
+}
 
 static void load_command(const struct sample_config *config, const char *address,
                          enum sample_phase phase, const struct load_files *files,
@@ -297,8 +334,9 @@ static void load_command(const struct sample_config *config, const char *address
     size_t n = sizeof(always) / sizeof(always[0]);
     memcpy(argv, always, sizeof(always));
     if (workload) {
+        print_workload(settings, phase, words->workload, sizeof(words->workload));
         argv[n++] = "--workload";
-        argv[n++] = workload;
+        argv[n++] = words->workload;
     }
     if (workload && settings->keys) {
         argv[n++] = "--keys";

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/flush.h"
@@ -592,6 +593,25 @@ static void free_worker(struct worker *worker)
     free(worker);
 }
 
+static int open_writer(struct worker *worker, struct err *err)
+{
+    const struct worker_config *config = &worker->config;
+    struct intents *intents;
+    int rc = intents_open(worker->loop, config->state_dir, config->store_durable, &intents, err);
+    if (rc != 0)
+        return rc;
+    worker->writer = writer_new(&(struct writer_config){.loop = worker->loop,
+                                                        .flusher = &worker->flusher,
+                                                        .control = config->control,
+                                                        .intents = intents,
+                                                        .worker = config->index,
+                                                        .in_rounds = config->store_durable,
+                                                        .on_written = on_written,
+                                                        .on_idle = on_writer_idle,
+                                                        .context = worker});
+    return 0;
+}
+
 int worker_start(const struct worker_config *config, struct worker **ret_worker, struct err *err)
 {
     struct worker *worker = mem_aligned_zalloc(_Alignof(struct worker), sizeof(*worker));
@@ -614,15 +634,13 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
                                      .context = worker,
                                      .turn_ns = clock_now_ns()};
     querier_init(&worker->querier, &worker->routes);
-    if (!config->writer)
-        worker->writer = writer_new(&(struct writer_config){.loop = worker->loop,
-                                                            .flusher = &worker->flusher,
-                                                            .control = config->control,
-                                                            .worker = config->index,
-                                                            .in_rounds = config->store_durable,
-                                                            .on_written = on_written,
-                                                            .on_idle = on_writer_idle,
-                                                            .context = worker});
+    int rc = config->writer ? 0 : open_writer(worker, err);
+    if (rc != 0) {
+        querier_done(&worker->querier);
+        free_worker(worker);
+        close(config->listen_fd);
+        return rc;
+    }
     ev_timer_init(&worker->expire_timer, on_expire_timer, EXPIRE_STEP_S, EXPIRE_STEP_S);
     worker->expire_timer.data = worker;
     ev_timer_start(worker->loop, &worker->expire_timer);
@@ -636,7 +654,7 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
                                          .context = worker});
     httpd_listen(worker->httpd, config->listen_fd);
     take_snapshot(worker);
-    int rc = pthread_create(&worker->thread, NULL, run, worker);
+    rc = pthread_create(&worker->thread, NULL, run, worker);
     if (rc != 0) {
         end(worker);
         free_worker(worker);

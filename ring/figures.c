@@ -1,5 +1,6 @@
 #include "ring/figures.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "core/json.h"
@@ -43,6 +44,9 @@ int ring_figures_measure(struct ring_setup *setup, const struct ring_members *me
     int rc = ring_state_build(setup, members, &state, err);
     if (rc != 0)
         return rc;
+    const struct placement_ops *ops = ring_setup_ops(setup);
+    figures.bytes = ops->bytes(state.placement);
+    figures.expected_cov = ops->spread ? ops->spread(setup->spec.params, members->n) : NAN;
     measure_balance(&state, keys, &figures);
     if (wants->n_changes)
         rc = ring_change_measure(setup, &state, keys, wants->n_changes, wants->seed,
@@ -155,6 +159,8 @@ cJSON *ring_figures_json(const struct ring_setup *setup, const struct ring_keys 
     cJSON_AddStringToObject(tree, "hash", setup->hash);
     json_add_uint64(tree, "servers", figures->n_members);
     cJSON_AddBoolToObject(tree, "exact", figures->exact);
+    json_add_uint64(tree, "bytes", figures->bytes);
+    json_add_double(tree, "expected_cov", figures->expected_cov);
     add_balance(tree, "balance", &figures->balance);
     if (figures->wants.n_draws) {
         cJSON *names = cJSON_AddObjectToObject(tree, "names");

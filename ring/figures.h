@@ -31,7 +31,9 @@ struct ring_wants {
 struct ring_figures {
     struct ring_wants wants;
     size_t n_members;
-    bool exact; /* the balance: nothing was sampled */
+    bool exact;          /* the balance: nothing was sampled */
+    size_t bytes;        /* that lookups need */
+    double expected_cov; /* in closed form, under a perfect server hash; NaN where there is none */
     struct ring_balance balance;
     struct ring_names names;
     struct ring_change change;

@@ -21,6 +21,9 @@ struct ring_names {
 int ring_names_measure(const struct ring_setup *setup, size_t n, const struct ring_keys *keys,
                        size_t n_draws, uint64_t seed, struct ring_names *ret_names,
                        struct err *err);
+/* The loads of all members over the draws: n × n_draws of them. 0 or -EINVAL. */
+int ring_names_loads(const struct ring_setup *setup, size_t n, const struct ring_keys *keys,
+                     size_t n_draws, uint64_t seed, double *ret_loads, struct err *err);
 /* Sorts the values. n ≥ 1. */
 struct ring_quantiles ring_quantiles_of(double *values, size_t n);
 /* The shares as the keys see them, and counts where keys were counted (else untouched, false): of
