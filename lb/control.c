@@ -286,6 +286,7 @@ int control_go_live(struct control *control, struct err *err)
                                        .listen_fd = control->listen_fds[i],
                                        .publisher = control->publisher,
                                        .control = &control->mailbox,
+                                       .state_dir = config->state_dir,
                                        .store_durable = config->store_durable,
                                        .writer = i > 0 ? worker_mailbox(control->workers[0]) : NULL,
                                        .key_source = config->key_source,

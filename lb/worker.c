@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/flush.h"
@@ -23,6 +24,8 @@
 #define STOP_STEP_S 0.01
 #define STOP_AFTER_NS (5 * NS_PER_S)
 #define MAX_ADMIN_CALLS 256
+/* Changes that were answered, kept with their memory for those to come. */
+#define KEEP_CALLS 256u
 /* Of a path in a refusal, so that the words after it stand within its 1 KiB. */
 #define MAX_TOLD_PATH_BYTES 900u
 
@@ -34,7 +37,9 @@ struct worker {
     struct httpd *httpd;
     struct routes routes;
     struct querier querier;
-    struct writer *writer; /* worker 0 alone */
+    struct writer *writer;          /* worker 0 alone */
+    struct change_call *free_calls; /* linked by ->next_free */
+    size_t n_free_calls;
     struct rng rng;
     struct ev_check turn_check;
     struct ev_timer expire_timer, stop_timer;
@@ -276,6 +281,28 @@ static void pass_answer(struct worker *worker, struct admin_call *call)
 /* ---- rows -------------------------------------------------------------------------------------
  */
 
+static struct change_call *take_call(struct worker *worker)
+{
+    struct change_call *call = worker->free_calls;
+    if (!call)
+        return mem_zalloc(1, sizeof(*call));
+    worker->free_calls = call->next_free;
+    worker->n_free_calls--;
+    return call;
+}
+
+static void put_call(struct worker *worker, struct change_call *call)
+{
+    if (worker->n_free_calls == KEEP_CALLS) {
+        change_call_free(call);
+        return;
+    }
+    change_call_reset(call);
+    call->next_free = worker->free_calls;
+    worker->free_calls = call;
+    worker->n_free_calls++;
+}
+
 static void answer_change(struct worker *worker, struct change_call *call)
 {
     struct httpd_exchange *exchange = call->exchange;
@@ -288,7 +315,7 @@ static void answer_change(struct worker *worker, struct change_call *call)
     } else {
         httpd_refuse(exchange, call->status, "%s", call->reason);
     }
-    change_call_free(call);
+    put_call(worker, call);
 }
 
 static void on_written(void *context, struct change_call *call)
@@ -302,14 +329,14 @@ static void begin_change(struct worker *worker, struct httpd_exchange *exchange,
 {
     const struct snapshot *snapshot = worker->routes.snapshot;
     struct err err = {0};
-    struct change_call *call = mem_zalloc(1, sizeof(*call));
+    struct change_call *call = take_call(worker);
     unsigned status = worker->stopping ? 503
                                        : change_read(snapshot, type, exchange->request->body,
                                                      &call->change, &err);
     if (status != 0) {
         httpd_refuse(exchange, status, "%s",
                      worker->stopping ? "the load balancer is ending" : err.message);
-        free(call);
+        put_call(worker, call);
         return;
     }
     call->base.type = LETTER_WRITE;
@@ -429,6 +456,8 @@ static void end(struct worker *worker)
     querier_done(&worker->querier);
     writer_free(worker->writer);
     worker->writer = NULL;
+    while (worker->free_calls)
+        change_call_free(take_call(worker));
     ev_timer_stop(worker->loop, &worker->expire_timer);
     routes_tell_control(&worker->routes, LETTER_STOPPED, 0, 0);
     ev_break(worker->loop, EVBREAK_ALL);
@@ -564,6 +593,25 @@ static void free_worker(struct worker *worker)
     free(worker);
 }
 
+static int open_writer(struct worker *worker, struct err *err)
+{
+    const struct worker_config *config = &worker->config;
+    struct intents *intents;
+    int rc = intents_open(worker->loop, config->state_dir, config->store_durable, &intents, err);
+    if (rc != 0)
+        return rc;
+    worker->writer = writer_new(&(struct writer_config){.loop = worker->loop,
+                                                        .flusher = &worker->flusher,
+                                                        .control = config->control,
+                                                        .intents = intents,
+                                                        .worker = config->index,
+                                                        .in_rounds = config->store_durable,
+                                                        .on_written = on_written,
+                                                        .on_idle = on_writer_idle,
+                                                        .context = worker});
+    return 0;
+}
+
 int worker_start(const struct worker_config *config, struct worker **ret_worker, struct err *err)
 {
     struct worker *worker = mem_aligned_zalloc(_Alignof(struct worker), sizeof(*worker));
@@ -586,15 +634,13 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
                                      .context = worker,
                                      .turn_ns = clock_now_ns()};
     querier_init(&worker->querier, &worker->routes);
-    if (!config->writer)
-        worker->writer = writer_new(&(struct writer_config){.loop = worker->loop,
-                                                            .flusher = &worker->flusher,
-                                                            .control = config->control,
-                                                            .worker = config->index,
-                                                            .in_rounds = config->store_durable,
-                                                            .on_written = on_written,
-                                                            .on_idle = on_writer_idle,
-                                                            .context = worker});
+    int rc = config->writer ? 0 : open_writer(worker, err);
+    if (rc != 0) {
+        querier_done(&worker->querier);
+        free_worker(worker);
+        close(config->listen_fd);
+        return rc;
+    }
     ev_timer_init(&worker->expire_timer, on_expire_timer, EXPIRE_STEP_S, EXPIRE_STEP_S);
     worker->expire_timer.data = worker;
     ev_timer_start(worker->loop, &worker->expire_timer);
@@ -608,7 +654,7 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
                                          .context = worker});
     httpd_listen(worker->httpd, config->listen_fd);
     take_snapshot(worker);
-    int rc = pthread_create(&worker->thread, NULL, run, worker);
+    rc = pthread_create(&worker->thread, NULL, run, worker);
     if (rc != 0) {
         end(worker);
         free_worker(worker);

@@ -30,6 +30,7 @@ struct worker_config {
     struct publisher *publisher; /* (ref) a snapshot is published before the worker starts */
     struct mailbox *control;     /* (ref) */
     bool store_durable;          /* servers sync changes before they answer them */
+    const char *state_dir;       /* where the writer's intents go; NULL: they are not kept (ref) */
     struct mailbox *writer; /* of worker 0, started before; NULL: this one has the writer (ref) */
     struct key_source key_source;
     uint64_t seed;

@@ -226,6 +226,7 @@ void writer_take(struct writer *writer, const struct snapshot *snapshot)
         if (old[i])
             target_close(old[i]);
     free(old);
+    recovery_step(writer);
     writer_admit_parked(writer);
 }
 
@@ -249,7 +250,7 @@ size_t writer_n_under_way(const struct writer *writer, uint64_t uid)
 /* ---- admission --------------------------------------------------------------------------------
  */
 
-static bool is_held(const struct job *job)
+bool writer_is_held(const struct job *job)
 {
     const struct change *change = &job->call->change;
     for (size_t i = 0; i < change->n_parts; i++) {
@@ -275,7 +276,7 @@ static void admit(struct job *job)
         job_finish(job);
         return;
     }
-    if (is_held(job)) {
+    if (writer_is_held(job)) {
         list_append(&writer->parked, job);
         return;
     }
@@ -370,7 +371,10 @@ void writer_leave(struct job *job)
                 lane_went_idle(writer, lane);
         }
     }
-    keylock_release(&writer->locks, &job->locks);
+    if (job->intent)
+        keylock_move(&job->locks, &job->intent->locks);
+    else
+        keylock_release(&writer->locks, &job->locks);
 }
 
 void writer_await_fences(struct job *job)
@@ -406,7 +410,8 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
     for (size_t i = 0; i < writer->n_targets && on_time; i++)
         if (writer->targets[i])
             outlet_expire(writer->targets[i]->outlet, now_ns);
-    if (writer->n_jobs == 0)
+    recovery_step(writer);
+    if (writer->n_jobs == 0 && writer->n_to_recover == 0)
         ev_timer_stop(loop, timer);
 }
 
@@ -431,12 +436,14 @@ struct writer *writer_new(const struct writer_config *config)
     writer->flush.flush = on_flush;
     ev_timer_init(&writer->timer, on_timer, 0., STEP_S);
     writer->timer.data = writer;
+    recovery_begin(writer);
     return writer;
 }
 
 void writer_abort(struct writer *writer)
 {
     writer->aborted = true;
+    recovery_abort(writer);
     for (size_t i = 0; i < writer->n_targets; i++)
         if (writer->targets[i])
             outlet_cut(writer->targets[i]->outlet);
@@ -457,6 +464,7 @@ void writer_free(struct writer *writer)
     if (!writer)
         return;
     assert(writer->n_jobs == 0);
+    recovery_done(writer);
     ev_timer_stop(writer->config.loop, &writer->timer);
     flusher_remove(writer->config.flusher, &writer->flush);
     for (size_t i = 0; i < writer->n_targets; i++)

@@ -29,9 +29,11 @@
  * not on another. A change of one shard that no replica answered is sent to all once more: each
  * then has it, so it is answered as made, unless all found it made already (503, outcome unknown:
  * by this request or by an earlier one), or nobody answers again. Then all replicas but one are
- * given up, and that one's rows are the truth (503, outcome unknown). What remains: rows of a
- * change of several shards can stay in one of them, never acknowledged, when the last replica of
- * that shard does not answer the taking back either, or when the LB is killed within the change. */
+ * given up, and that one's rows are the truth (503, outcome unknown).
+ *
+ * A change of several shards that is left half made, because the last replica of a shard does not
+ * answer the taking back either, or because the LB is killed within it, keeps its keys locked until
+ * it is whole or gone (lb/intents.h, lb/writer_recovery.c): nobody changes a row of it before. */
 #ifndef QUOIT_LB_WRITER_H
 #define QUOIT_LB_WRITER_H
 
@@ -44,6 +46,7 @@
 #include "core/mailbox.h"
 #include "core/metrics.h"
 #include "lb/change.h"
+#include "lb/intents.h"
 #include "lb/outlet.h"
 #include "lb/snapshot.h"
 
@@ -57,11 +60,12 @@ struct writer_config {
     struct ev_loop *loop;
     struct flusher *flusher;
     struct mailbox *control;
-    size_t worker;       /* whose loop it is */
-    uint64_t timeout_ns; /* of a server's answer to a batch; 0 = 5 s */
-    size_t max_changes;  /* 0 = WRITER_MAX_CHANGES */
-    size_t max_bytes;    /* 0 = WRITER_MAX_BYTES */
-    bool in_rounds;      /* servers sync what they are told: batches go together (lb/outlet.h) */
+    struct intents *intents; /* taken over; NULL: a kill within a change may leave half of it */
+    size_t worker;           /* whose loop it is */
+    uint64_t timeout_ns;     /* of a server's answer to a batch; 0 = 5 s */
+    size_t max_changes;      /* 0 = WRITER_MAX_CHANGES */
+    size_t max_bytes;        /* 0 = WRITER_MAX_BYTES */
+    bool in_rounds; /* servers sync what they are told: batches go together (lb/outlet.h) */
     /* A change of this loop's own worker (call->home NULL) is answered; the call is its again. */
     void (*on_written)(void *context, struct change_call *call);
     /* Nothing is under way to this server any more. */
@@ -71,8 +75,8 @@ struct writer_config {
 
 /* Counted by the writer alone, read by any. */
 struct writer_metrics {
-    uint64_t changes, rows, over_shards, refused, failed, too_many, undone, redone, fences,
-        demotions, waiting;
+    uint64_t changes, rows, over_shards, refused, failed, too_many, undone, redone, recovered,
+        fences, demotions, waiting;
     struct outlet_counters outlets;
     struct metric_histogram latency;
 };

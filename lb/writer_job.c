@@ -82,7 +82,7 @@ static void put(struct item *item, const char *text, size_t n, size_t n_operatio
 
 /* Asks one replica of the shard, not asked before, whether the keys are absent. False: there is
  * none left. */
-static bool send_check(struct run *run)
+bool job_check(struct run *run)
 {
     for (size_t i = 0; i < run->n_items; i++) {
         struct item *item = &run->items[i];
@@ -140,10 +140,16 @@ void job_finish(struct job *job)
     for (size_t i = 0; job->runs && i < call->change.n_parts; i++)
         for (size_t k = 0; k < job->runs[i].n_items; k++)
             target_unref(job->runs[i].items[k].target);
-    count_end(job);
+    if (job->intent)
+        recovery_finish(job);
     writer->n_jobs--;
     writer->n_bytes -= job->n_bytes;
     metric_set_gauge(&writer->metrics.waiting, writer->n_jobs);
+    if (job->recovers) {
+        change_call_free(call);
+        return;
+    }
+    count_end(job);
     /* The job lies in the call's memory: it is gone from here on. */
     call->base.type = LETTER_WRITTEN;
     if (call->home)
@@ -197,7 +203,7 @@ static bool give_up(struct item *item)
 /* Takes back what an insert of several shards may have written: its keys were absent, and are
  * locked. A server that answers has done with whatever was sent over an earlier connection
  * (lb/outlet.h). */
-static void send_undo(struct job *job)
+void job_undo(struct job *job)
 {
     struct buf *text = &job->writer->scratch;
     metric_bump(&job->writer->metrics.undone);
@@ -231,6 +237,7 @@ static void advance_undo(struct job *job)
             if (!item->undone || item->base.verdict == OUTLET_OK || give_up(item))
                 continue;
             is_undone = false;
+            job->unsettled = true;
             change_call_fail(job->call, 503,
                              "outcome unknown: server %s, which has the last replica of a shard, "
                              "does not answer; rows of shard %s may be there",
@@ -376,7 +383,7 @@ static void leave_unmade(struct job *job)
         any |= tally.n[OUTLET_OK] > 0 || tally.n[OUTLET_LOST] > 0;
     }
     if (n_parts > 1 && any) { /* its keys are locked, and were absent */
-        send_undo(job);
+        job_undo(job);
         return;
     }
     if (job->redone)
@@ -414,6 +421,12 @@ static void advance_write(struct job *job)
 static void advance_check(struct job *job)
 {
     size_t n_parts = job->call->change.n_parts;
+    if (job->intent_code != 0) {
+        change_call_fail(job->call, 503, "the change cannot be noted on disk: %s",
+                         err_errno_text(job->intent_code));
+        job_finish(job);
+        return;
+    }
     for (size_t i = 0; i < n_parts; i++) { /* ascending: the first has the smallest key */
         const struct item *asked = job->runs[i].asked;
         if (asked->base.verdict != OUTLET_EXISTS)
@@ -427,7 +440,7 @@ static void advance_check(struct job *job)
     for (size_t i = 0; i < n_parts && all; i++) {
         struct run *run = &job->runs[i];
         if (run->asked->base.verdict != OUTLET_OK)
-            all = send_check(run);
+            all = job_check(run);
         if (!all)
             change_call_fail(job->call, 503, "shard %s could not be asked for its keys: %s",
                              run->part->shard.name, run->asked->base.reason);
@@ -495,20 +508,24 @@ void job_start(struct job *job)
     }
     take_targets(job);
     writer_enter(job);
-    if (job->call->change.n_parts == 1) {
+    if (job->call->change.n_parts == 1 && !job->recovers) {
         send_writes(job);
         return;
     }
-    metric_bump(&job->writer->metrics.over_shards);
     job->phase = JOB_CHECKING;
+    if (!job->recovers) {
+        metric_bump(&job->writer->metrics.over_shards);
+        recovery_note(job);
+    }
     for (size_t i = 0; i < job->call->change.n_parts; i++)
-        send_check(&job->runs[i]); /* find_lanes() saw that it can */
+        job_check(&job->runs[i]); /* find_lanes() saw that it can */
 }
 
 void job_advance(struct job *job)
 {
     if (job->writer->aborted) {
         change_call_fail(job->call, 503, "outcome unknown: the load balancer is ending");
+        job->unsettled = job->phase != JOB_CHECKING || job->recovers;
         job_finish(job);
         return;
     }
@@ -519,6 +536,8 @@ void job_advance(struct job *job)
     case JOB_CHECKING:
         if (job->call->status == 503) /* a shard could not be asked; the others have answered */
             job_finish(job);
+        else if (job->recovers)
+            recovery_advance_check(job);
         else
             advance_check(job);
         break;
@@ -558,6 +577,10 @@ static const struct metric_def table[] = {
     {"quoit_lb_changes_redone_total", METRIC_COUNTER, "changes",
      "Changes sent once more because no replica had answered",
      offsetof(struct writer_metrics, redone), 0},
+    {"quoit_lb_changes_recovered_total", METRIC_COUNTER, "changes",
+     "Changes of several shards left in doubt, by a kill of the load balancer or by silent "
+     "servers, that were found whole or gone, or taken back",
+     offsetof(struct writer_metrics, recovered), 0},
     {"quoit_lb_fences_total", METRIC_COUNTER, "servers",
      "Servers given up because they failed a change that others made",
      offsetof(struct writer_metrics, fences), 0},

@@ -213,6 +213,7 @@ static void look_again(struct writer *writer, uint64_t uid, const struct lane *l
         for (size_t i = 0; i < job->call->change.n_parts && code != 0; i++)
             for (size_t k = 0; k < job->runs[i].n_items; k++)
                 is_lost |= waits_for(&job->runs[i].items[k], uid, lane);
+        job->unsettled |= is_lost;
         if (is_lost)
             change_call_fail(job->call, 503,
                              "outcome unknown: the servers that made the change have gone");

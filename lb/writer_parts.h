@@ -10,6 +10,7 @@
 #ifndef QUOIT_LB_WRITER_PARTS_H
 #define QUOIT_LB_WRITER_PARTS_H
 
+#include "lb/intents.h"
 #include "lb/keylock.h"
 #include "lb/keylog.h"
 #include "lb/writer.h"
@@ -81,9 +82,13 @@ struct job {
     struct writer *writer;
     struct change_call *call;
     enum job_phase phase;
-    bool started; /* its lanes count it */
-    bool redone;  /* no replica answered: it was sent once more */
-    bool unknown; /* nobody can say what became of it, unless it is taken back */
+    bool started;          /* its lanes count it */
+    bool redone;           /* no replica answered: it was sent once more */
+    bool unknown;          /* nobody can say what became of it, unless it is taken back */
+    struct intent *intent; /* of several shards; NULL: the writer notes none */
+    int intent_code;       /* why it could not be noted */
+    bool recovers;         /* looks at what an intent left, for nobody */
+    bool unsettled;        /* some shards may have it and others not: looked at again */
     bool is_ready;
     struct job *next_ready;
     struct job *next, **link; /* writer->under_way, while it may change rows; or writer->fencing */
@@ -108,6 +113,8 @@ struct writer {
     size_t n_lanes;
     struct lane *former_lanes;
     struct keylock_table locks;
+    struct intent *intents; /* begun, and not ended */
+    size_t n_to_recover;    /* of them that wait to be looked at */
     struct job_list ready, parked;
     struct job *under_way, *fencing;
     struct outlet_rounds rounds;
@@ -122,6 +129,8 @@ struct writer {
 
 /* ---- writer.c ---- */
 
+/* Whether a shard of it is held. */
+bool writer_is_held(const struct job *job);
 /* The lane of the part's shard, or NULL: the shards have changed. */
 struct lane *writer_find_lane(const struct writer *writer, const struct change_part *part);
 /* Has the job looked at again at the end of this turn. */
@@ -161,7 +170,30 @@ void lane_demote(struct writer *writer, struct lane *lane, const struct target *
 void lane_went_idle(struct writer *writer, struct lane *lane);
 void lane_free(struct lane *lane);
 
+/* ---- writer_recovery.c ---- */
+
+/* Takes over what an earlier life left. */
+void recovery_begin(struct writer *writer);
+/* Looks at the intents that wait for it, as far as their shards are there. */
+void recovery_step(struct writer *writer);
+/* Notes what the job is about to do, if the writer notes that; counts as outstanding until it
+ * stands. */
+void recovery_note(struct job *job);
+/* The job ends, its locks already the intent's: so does the intent, unless it is to be looked at.
+ */
+void recovery_finish(struct job *job);
+/* Of a job that recovers: every shard has said whether its keys are there. */
+void recovery_advance_check(struct job *job);
+/* Nobody waits for a key any more because of what is to be looked at: the next life does. */
+void recovery_abort(struct writer *writer);
+void recovery_done(struct writer *writer);
+
 /* ---- writer_job.c ---- */
+
+/* Asks the run's next replica for its keys. False: there is none left. */
+bool job_check(struct run *run);
+/* Takes back what stands as written on the runs' items. */
+void job_undo(struct job *job);
 
 /* Sends what the job begins with; its locks are granted and none of its shards is held. */
 void job_start(struct job *job);

@@ -33,6 +33,13 @@ static void on_idle(void *context, uint64_t uid)
     idle_uids |= 1u << uid;
 }
 
+struct writer *writer_bed_new(struct writer_config config)
+{
+    config.on_written = on_written;
+    config.on_idle = on_idle;
+    return writer_new(&config);
+}
+
 void open_with(struct writer_config config, size_t n_servers, const char *const *shards,
                size_t n_shards)
 {
@@ -41,9 +48,7 @@ void open_with(struct writer_config config, size_t n_servers, const char *const 
     config.loop = farm->loop;
     config.flusher = &farm->flusher;
     config.control = &farm->control;
-    config.on_written = on_written;
-    config.on_idle = on_idle;
-    writer = writer_new(&config);
+    writer = writer_bed_new(config);
     farm_publish(farm, shards, n_shards, "");
     snapshot = publisher_take(farm->publisher, 0);
     writer_take(writer, snapshot);

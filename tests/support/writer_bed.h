@@ -24,6 +24,8 @@ extern bool in_rounds;     /* set before set_up(): as servers that sync are writ
 /* With the config's limits. shards: as farm_publish() has them. */
 void open_with(struct writer_config config, size_t n_servers, const char *const *shards,
                size_t n_shards);
+/* A writer whose answers come to written[]. */
+struct writer *writer_bed_new(struct writer_config config);
 /* Aborts what is under way; frees everything. */
 void close_all(void);
 /* For cmocka: three servers; sh1 (0 … 99) on S1 and S2, sh2 (100 … 199) on S2 and S3. */
