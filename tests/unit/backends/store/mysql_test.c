@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -538,6 +539,39 @@ static void mysql_serves_a_server_s_tables_once(void **state)
     free(spec);
 }
 
+static void mysql_gives_a_directory_s_rows_to_a_server_of_another_name(void **state)
+{
+    struct store_bed bed;
+    struct err err = {0};
+    uint64_t checksum;
+    (void)state;
+    open_bed(&bed, "");
+    assert_int_equal(store_bed_insert_one(&bed, store_bed_create(&bed, "sh1"), 7, "x"), 0);
+    store_bed_shut(&bed);
+    snprintf(bed.server, sizeof(bed.server), "Server%d", 271828);
+    assert_int_equal(store_bed_start(&bed, &err), 0);
+    assert_int_equal(bed.store->n_shards, 1);
+    assert_int_equal(store_bed_digest(&bed, bed.store->shards[0], INT64_MIN, INT64_MAX, &checksum),
+                     1);
+    assert_int_equal(store_bed_insert_one(&bed, bed.store->shards[0], 7, "y"), -EEXIST);
+    store_bed_shut(&bed);
+
+    /* Without its directory it is a server of its own. */
+    char *away = mem_printf("%s/mysql-owner", bed.dir);
+    assert_int_equal(unlink(away), 0);
+    assert_int_equal(store_bed_start(&bed, &err), 0);
+    assert_int_equal(bed.store->n_shards, 0);
+    store_bed_shut(&bed);
+    FILE *broken = fopen(away, "w");
+    assert_non_null(broken);
+    fputs("../x\n", broken);
+    fclose(broken);
+    assert_int_equal(store_bed_start(&bed, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "mysql-owner"));
+    free(away);
+    store_bed_close(&bed);
+}
+
 /* What a life that ended in the middle of making and dropping left behind. */
 static void mysql_tidies_up_shards_that_were_half_made(void **state)
 {
@@ -574,6 +608,7 @@ int main(void)
         cmocka_unit_test(mysql_inserts_many_statements_whole_or_not_at_all),
         cmocka_unit_test(mysql_says_what_is_wrong_when_it_cannot_open),
         cmocka_unit_test(mysql_serves_a_server_s_tables_once),
+        cmocka_unit_test(mysql_gives_a_directory_s_rows_to_a_server_of_another_name),
         cmocka_unit_test(mysql_tidies_up_shards_that_were_half_made),
         cmocka_unit_test(mysql_waits_for_nothing_when_its_server_is_frozen),
         cmocka_unit_test(mysql_closes_though_its_server_is_frozen),
