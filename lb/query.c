@@ -291,15 +291,10 @@ static int read_range(const char *column, const cJSON *tree, int64_t *ret_low, i
 static int read_body(const char *column, struct http_view body, int64_t *ret_low, int64_t *ret_high,
                      struct err *err)
 {
-    if (body.len == 0)
-        return err_set(err, -EINVAL, "the body is empty: it must be a JSON object");
-    cJSON *tree = json_parse(body.at, body.len, err);
-    if (!tree) {
-        err_prefix(err, "the body is no JSON");
+    cJSON *tree = json_parse_body(body.at, body.len, err);
+    if (!tree)
         return -EINVAL;
-    }
-    int rc = cJSON_IsObject(tree) ? read_range(column, tree, ret_low, ret_high, err)
-                                  : err_set(err, -EINVAL, "the body is no JSON object");
+    int rc = read_range(column, tree, ret_low, ret_high, err);
     cJSON_Delete(tree);
     return rc;
 }
