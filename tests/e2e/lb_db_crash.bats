@@ -216,6 +216,41 @@ strike() { # WHAT… -- LB OPTION…
     end_hammer
 }
 
+# A mariadbd of the test's own, in $dir/maria; called again it goes on with what is there.
+start_mariadb() {
+    local home=$dir/maria
+    if [ ! -d "$home/data" ]; then
+        mkdir -p "$home"
+        printf '[mariadbd]\nuser=%s\ndatadir=%s\nsocket=%s\npid-file=%s\nskip-networking\n' \
+            "$(id -un)" "$home/data" "$home/sock" "$home/pid" >"$home/my.cnf"
+        printf '%s\n' skip-name-resolve performance-schema=OFF innodb-log-file-size=32M \
+            innodb-buffer-pool-size=64M max-connections=200 >>"$home/my.cnf"
+        mariadb-install-db --defaults-file="$home/my.cnf" "--auth-root-socket-user=$(id -un)" \
+            --auth-root-authentication-method=socket --skip-test-db --skip-name-resolve \
+            >"$dir/install.log" 2>&1 3>&-
+    fi
+    QUOIT_E2E_MARK=$mark mariadbd --defaults-file="$home/my.cnf" >>"$dir/install.log" 2>&1 3>&- &
+    MARIADB_PID=$!
+    disown
+    within 20 mariadb --no-defaults -S "$home/sock" -e 'CREATE DATABASE IF NOT EXISTS quoit'
+}
+
+@test "mysql: somebody else's mariadbd killed and started again at random, servers besides" {
+    command -v mariadbd >/dev/null || skip "no mariadbd here"
+    start_mariadb
+    local store="mysql:socket=$dir/maria/sock,user=$(id -un),database=quoit"
+    configured --store "$store" --state "$dir/state"
+    begin_hammer 6 2
+    pause
+    kill -KILL "$MARIADB_PID"
+    within 2 gone "$MARIADB_PID"
+    pause
+    start_mariadb
+    within 20 healed
+    strike server lb -- --store "$store" --state "$dir/state" --listen "$LB"
+    end_hammer
+}
+
 @test "a stop of every server at once loses nothing, and no acknowledged change" {
     configured
     begin_hammer 8 2
