@@ -13,6 +13,10 @@
 # compared and counted: all equal, exactly the rows that were acknowledged. Every read run proves each
 # row. One request that fails ends the bench.
 #
+# DB_BENCH_RUNS="memory.write.64.1 etcd.write.64.100" (SYSTEM.KIND.IN_FLIGHT.ROWS) restricts it to
+# these. Of etcd with 100 rows a request nothing is measured unasked: what it leaves behind, a large
+# database, would slow etcd's other runs.
+#
 # Runs in a network namespace of its own (NAT rules of the host tax loopback). In turns, ROUNDS of
 # SECONDS each; a different one begins each round. Prints a line a run, then the medians and what
 # they are of each other. CPU: user + system time of load balancer and servers, or of the members,
@@ -205,7 +209,7 @@ measure() {
 runs=(memory.write.64.1 file.write.64.1 memory.read.64.1 memory.write.256.1 file.write.256.1 memory.read.256.1
     memory.write.64.100 file.write.64.100)
 if command -v etcd >/dev/null; then
-    runs+=(etcd.write.64.1 etcd.read.64.1 etcd.write.256.1 etcd.read.256.1 etcd.write.64.100)
+    runs+=(etcd.write.64.1 etcd.read.64.1 etcd.write.256.1 etcd.read.256.1)
 else
     echo "db_bench: etcd is missing (apt-get install etcd-server): it is left out"
 fi
