@@ -227,6 +227,9 @@ unsigned change_read(const struct snapshot *snapshot, enum change_type type, str
         rc = order_rows(&reading, err);
     if (rc == 0)
         rc = split(&reading, err);
+    if (rc == 0 && reading.n_rows > CHANGE_MAX_ROWS)
+        rc = err_set(err, -EMSGSIZE, "%zu rows are more than %u: send fewer at a time",
+                     reading.n_rows, CHANGE_MAX_ROWS);
     if (rc == 0 && buf_len(&change->text) > CHANGE_MAX_BYTES)
         rc = err_set(err, -EMSGSIZE, "the rows come to more than %u MiB: send fewer at a time",
                      CHANGE_MAX_BYTES >> 20);

@@ -495,7 +495,7 @@ static void on_stop_timer(struct ev_loop *loop, struct ev_timer *timer, int even
     if (worker->n_admin > 0 || worker->n_changes > 0)
         return; /* the control loop and the writer answer every call before they end */
     part(worker);
-    if (worker->n_joined > 0)
+    if (worker->n_joined > 0 || (worker->writer && !writer_is_idle(worker->writer)))
         return;
     if (httpd_n_connections(worker->httpd) == 0 || late) {
         ev_timer_stop(loop, timer);

@@ -47,8 +47,9 @@ set label 305 'what load balancer, server and generator reach without a store' \
     at screen across(384), screen down(y0) left font sized(13) textcolor rgb ink
 
 # Rows a request, from what the workload says.
-rows_of(text, word) = strstrt(text, word) ? \
-    real(text[strstrt(text, word) + strlen(word):strlen(text)]) : 1
+before_comma(text) = strstrt(text, ',') ? substr(text, 1, strstrt(text, ',') - 1) : text
+behind(text, word) = substr(text, strstrt(text, word) + strlen(word), strlen(text))
+rows_of(text, word) = strstrt(text, word) ? real(before_comma(behind(text, word))) : 1
 rows_in(text) = rows_of(text, 'rows=') * rows_of(text, 'width=')
 array rows_of_load[n_loads]
 do for [w = 1:n_loads] { rows_of_load[w] = rows_in(value2[w]) }
@@ -68,12 +69,25 @@ index_of(name) = sum [s = 1:n_stores] (value1[(s - 1) * n_loads + 1] eq name ? s
 null_store = index_of('null')
 memory_store = index_of('memory')
 
+# Of both of them in every panel; before there are ranges, which stats would keep to.
+array null_rows[n_loads]
+array memory_rows[n_loads]
+of(rate, w, s) = load_of(column('point')) == w && store_of(column('point')) == s ? rows(rate) : NaN
+if (null_store && memory_store) {
+    do for [w = 1:n_loads] {
+        stats $points using (of('rate_median', w, null_store)) nooutput
+        null_rows[w] = STATS_max
+        stats $points using (of('rate_median', w, memory_store)) nooutput
+        memory_rows[w] = STATS_max
+    }
+}
+
 short(n) = n < 1000 ? sprintf('%.0f', n) : n < 10000 ? sprintf('%.2f k', n / 1e3) : \
     n < 100000 ? sprintf('%.1f k', n / 1e3) : n < 1e6 ? sprintf('%.0f k', n / 1e3) : \
     sprintf('%.2f M', n / 1e6)
 colon(text) = strstrt(text, ':')
-name_of(text) = colon(text) ? text[1:colon(text) - 1] : text
-rest_of(text) = colon(text) ? text[colon(text) + 2:strlen(text)] : ''
+name_of(text) = colon(text) ? substr(text, 1, colon(text) - 1) : text
+rest_of(text) = colon(text) ? substr(text, colon(text) + 2, strlen(text)) : ''
 
 unset ytics
 set grid noytics xtics linetype 1 linewidth 1 linecolor rgb faint
@@ -93,25 +107,19 @@ do for [w = 1:n_loads] {
         '10 M' 1e7)
     set label 1 label2[w] at screen across(x), screen down(y + 20) left font sized(15) \
         textcolor rgb ink
-    set label 2 'rows/s' at screen across(x + column_width), \
+    set label 2 'rows/s, logarithmic' at screen across(x + column_width), \
         screen down(y + panel_head + n_stores * row_pixels + 18) right font sized(12) \
         textcolor rgb muted
     unset label 3
     unset arrow 1
     if (null_store && memory_store) {
-        at_null(rate) = load_of(column('point')) == w && store_of(column('point')) == null_store ? \
-            rows(rate) : NaN
-        at_memory(rate) = load_of(column('point')) == w && \
-            store_of(column('point')) == memory_store ? rows(rate) : NaN
-        stats $points using (at_null('rate_median')) nooutput
-        ceiling = STATS_max
-        stats $points using (at_memory('rate_median')) nooutput
-        share = STATS_max / ceiling
-        note = share >= 0.8 ? sprintf('memory reaches %.0f %% of null: the store is not the limit', \
-            share * 100) : sprintf('memory reaches %.0f %% of null', share * 100)
+        share = memory_rows[w] / null_rows[w]
+        note = sprintf('memory reaches %.0f %% of null', share * 100)
+        note = note.(strstrt(value2[w], 'db-read') == 1 ? ', whose answers hold no rows' : '')
+        note = note.(share >= 0.8 ? ': the store is not the limit' : '')
         set label 3 note at screen across(x), screen down(y + 42) left font sized(12) \
             textcolor rgb muted
-        set arrow 1 from first ceiling, graph 0 to first ceiling, graph 1 nohead \
+        set arrow 1 from first null_rows[w], graph 0 to first null_rows[w], graph 1 nohead \
             linecolor rgb second linewidth 2 front
     }
     do for [s = 1:n_stores] {
