@@ -53,6 +53,7 @@ struct state {
     size_t n_servers;
     struct state_server *servers;
     const struct schema *schema; /* NULL: no database, hence none of the following */
+    const char *store;           /* the name of that which keeps its rows; NULL: not told */
     size_t n_shards;
     struct shard *shards;
     size_t n_vacancies;
