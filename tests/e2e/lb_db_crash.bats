@@ -82,17 +82,17 @@ pause() { # up to 0.8 s
 
 # Does one of these to the cluster, after a moment, and waits until it is whole again.
 strike() { # WHAT… -- LB OPTION…
-    local what=() victim
+    local blows=() blow victim
     while [ "$1" != -- ]; do
-        what+=("$1")
+        blows+=("$1")
         shift
     done
     shift
-    what=${what[RANDOM % ${#what[@]}]}
+    blow=${blows[RANDOM % ${#blows[@]}]}
     pause
-    echo "$what"
+    echo "$blow"
     # shellcheck disable=SC2046 # several ids
-    case $what in
+    case $blow in
     lb) kill_lb && start_lb --servers 0 "$@" ;;
     server) kill -KILL $(servers | shuf -n 1 --random-source=<(yes "$RANDOM")) ;;
     servers) kill -KILL $(servers) ;;
@@ -238,7 +238,8 @@ start_mariadb() {
 @test "mysql: somebody else's mariadbd killed and started again at random, servers besides" {
     command -v mariadbd >/dev/null || skip "no mariadbd here"
     start_mariadb
-    local store="mysql:socket=$dir/maria/sock,user=$(id -un),database=quoit"
+    local store
+    store="mysql:socket=$dir/maria/sock,user=$(id -un),database=quoit"
     configured --store "$store" --state "$dir/state"
     begin_hammer 6 2
     pause
