@@ -81,13 +81,26 @@ end_lb() {
 
 # ---- the contract --------------------------------------------------------------------------------
 
-@test "the contract's calls are answered to the letter" {
-    configured
+# A cluster over each kind of store, and what is to hold on it.
+on_each_store() { # COMMAND
+    local store
+    for store in memory file mysql; do
+        [ "$store" != mysql ] || command -v mariadbd >/dev/null || continue
+        configured --store "$store" --state "$dir/state-$store"
+        "$1" || {
+            echo "on store $store"
+            return 1
+        }
+        end_lb
+    done
+}
+
+contracts_calls() {
+    local method
     get /status
     answered 200 "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$SHARDS,\"servers\":$SERVERS}"
     say POST /write "{\"data\":[$(row 2255),$(row 1000),$(row 8889),$(row 5000)]}"
     answered 200 '{"message":"4 Data entries added","status":"success"}'
-    local method
     for method in GET POST; do
         say $method /read '{"Stud_id":{"low":1000,"high":8889}}'
         answered 200 "{\"shards_queried\":[\"sh1\",\"sh2\",\"sh3\"],\"data\":[$(row 1000),$(row 2255),$(row 5000),$(row 8889)],\"status\":\"success\"}"
@@ -99,6 +112,62 @@ end_lb() {
     say POST /read '{"Stud_id":{"low":0,"high":4095}}'
     answered 200 "{\"shards_queried\":[\"sh1\"],\"data\":[$(row 2255 GHI 30)],\"status\":\"success\"}"
     replicas_are_equal
+}
+
+@test "the contract's calls are answered to the letter, whatever the store" {
+    on_each_store contracts_calls
+}
+
+changes_refused() {
+    say POST /write "{\"data\":[$(row 7),$(row 5000)]}"
+    [ "$code" = 200 ]
+    local before call
+    before=$(get /cluster/digest)
+    while read -r status call; do
+        # shellcheck disable=SC2086 # METHOD /PATH BODY, no blanks in any
+        say $call
+        [ "$code" = "$status" ] && jq -e '.status == "failure"' <<<"$body" >/dev/null || {
+            echo "$call: wanted $status, got $code $body"
+            return 1
+        }
+        [ "$(get /cluster/digest)" = "$before" ] || {
+            echo "$call changed something"
+            return 1
+        }
+    done <<EOF
+400 POST /write {"data":[$(row 8),$(row 12288)]}
+400 POST /write {"data":[$(row 8),$(row -1)]}
+400 POST /write {"data":[$(row 8),$(row 5001),$(row 8)]}
+400 POST /write {"data":[]}
+400 POST /write {"data":[{"Stud_id":8,"Stud_name":"A"}]}
+400 POST /write {"data":[$(row 8),{"Stud_id":9,"Stud_name":"A","Stud_marks":"1","Stud_age":1}]}
+400 POST /write {"data":[$(row 8),{"Stud_id":"x9","Stud_name":"A","Stud_marks":"1"}]}
+400 POST /write {"data":[$(row 8),{"Stud_id":9,"Stud_name":["A"],"Stud_marks":"1"}]}
+400 POST /write {"data":[$(row 8),{"Stud_id":9.5,"Stud_name":"A","Stud_marks":"1"}]}
+400 POST /write {"data":[$(row 8),{"Stud_id":null,"Stud_name":"A","Stud_marks":"1"}]}
+400 POST /write {"data":[$(row 8)
+400 POST /write {"rows":[$(row 8)]}
+409 POST /write {"data":[$(row 7)]}
+409 POST /write {"data":[$(row 8),$(row 7),$(row 9)]}
+409 POST /write {"data":[$(row 8),$(row 4096),$(row 5000)]}
+404 PUT /update {"Stud_id":8,"data":$(row 8)}
+400 PUT /update {"Stud_id":7,"data":$(row 8)}
+400 PUT /update {"Stud_id":7,"data":{"Stud_id":7}}
+400 PUT /update {"Stud_id":12288,"data":$(row 12288)}
+400 PUT /update {"data":$(row 7)}
+404 DELETE /del {"Stud_id":8}
+400 DELETE /del {"Stud_id":12288}
+400 DELETE /del {"Stud_id":"seven"}
+400 DELETE /del {}
+400 POST /read {"Stud_id":{"low":9,"high":1}}
+400 POST /read {"Stud_id":{"low":9}}
+400 POST /read {"Stud_name":{"low":1,"high":9}}
+EOF
+    [ "$(stored 0 12287)" = "$(row 7; echo; row 5000)" ]
+}
+
+@test "a change that cannot be is refused and changes nothing, whatever the store" {
+    on_each_store changes_refused
 }
 
 @test "the servers of a database are the cluster of Part 1 as well" {
