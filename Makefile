@@ -50,7 +50,7 @@ endif
 
 # ---- what is found ---------------------------------------------------------------------------
 
-SRC := $(wildcard core/*.c table/*.c backends/*.c backends/*/*.c server/*.c lb/*.c loadgen/*.c \
+SRC := $(wildcard core/*.c table/*.c backends/*.c backends/*/*.c server/*.c lb/*.c spawnerd/*.c loadgen/*.c \
 	experiments/*.c ctl/*.c doctor/*.c cmd/*.c)
 # A TEMPLATE.c documents its family's hooks. It is compiled, so that it stays true, but not linked.
 TEMPLATE_SRC := $(filter %/TEMPLATE.c,$(SRC))
