@@ -122,7 +122,8 @@ KEEP_IF_SAME = cat >$@.$$$$ && if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv
 # tools/install-deps changed it, make starts over and sees what was installed. When nothing is
 # missing that costs some file tests and no package manager.
 
-NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json
+NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json image image-mysql up down \
+	logs ps
 GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 DEPS := build
 ifneq ($(filter check check-% asan tsan coverage bench published,$(GOALS)),)
@@ -311,6 +312,34 @@ else
 coverage: ## run the tests and report which lines they reach
 	@$(MAKE) --no-print-directory coverage MODE=coverage BUILD=$(BUILD_ROOT)coverage
 endif
+
+##@ Containers
+.PHONY: image image-mysql up down logs ps
+
+# Names that docker-compose.yml knows them by.
+export QUOIT_IMAGE ?= quoit
+export QUOIT_MYSQL_IMAGE ?= quoit-mysql
+
+image: ## build the container image quoit, of which load balancer and servers are made
+	docker build --file docker/Dockerfile --tag $(QUOIT_IMAGE) \
+		--build-arg COMMIT=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+image-mysql: image ## build the image quoit-mysql: a server with a MariaDB of its own beside it
+	docker build --file docker/Dockerfile.mysql --tag $(QUOIT_MYSQL_IMAGE) \
+		--build-arg QUOIT=$(QUOIT_IMAGE) .
+
+# STORE=memory, file, mysql or shared: docs/deploy.md says what each is.
+up: ## start the cluster in containers, STORE=memory: load balancer on port 5000
+	@tools/compose up
+
+down: ## stop it and remove it; PURGE=1 removes the rows of durable stores too
+	@tools/compose down
+
+logs: ## what its containers logged
+	@tools/compose logs
+
+ps: ## its containers
+	@tools/compose ps
 
 ##@ Check the source
 .PHONY: lint format
