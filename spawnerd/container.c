@@ -94,7 +94,9 @@ static void on_removed(void *context, const struct engine_answer *answer)
 
     container->call = NULL;
     if (answer->code == 0 && (answer->status < 300 || answer->status == 404)) {
-        container_vanished(container, "it was removed");
+        /* The answer may come before the event that tells how it ended: by our hand. */
+        container_vanished(container,
+                           answer->status == 404 ? "it was removed" : "killed by SIGKILL");
         return;
     }
     if (container->n_tries == LOUD_TRIES)

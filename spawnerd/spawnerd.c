@@ -271,7 +271,8 @@ static void on_connection(struct ev_loop *loop, struct ev_io *watcher, int event
     (void)events;
     if (fd < 0)
         return;
-    if (docker_wire_is_open(&self->wire)) {
+    /* One that has gone this very moment makes room. */
+    if (docker_wire_is_open(&self->wire) && docker_wire_read(&self->wire)) {
         refuse(self, fd);
         return;
     }
