@@ -61,7 +61,8 @@ BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 # Helpers: each test, benchmark and fuzz target is linked with those that it calls.
 SUPPORT_SRC := $(wildcard tests/support/*.c)
-BATS := $(wildcard tests/e2e/*.bats)
+DOCKER_BATS := $(wildcard tests/e2e/docker*.bats)
+BATS := $(filter-out $(DOCKER_BATS),$(wildcard tests/e2e/*.bats))
 ALL_SRC := $(SRC) $(TEMPLATE_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
 
 # Objects, not an archive: parts and verbs register themselves in linker sections, and an archive
@@ -126,7 +127,7 @@ NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json image i
 	logs ps
 GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 DEPS := build
-ifneq ($(filter check check-% asan tsan coverage bench published,$(GOALS)),)
+ifneq ($(filter check check-programs asan tsan coverage bench published,$(GOALS)),)
 DEPS += run check
 endif
 ifneq ($(filter experiment-% experiments report report-check,$(GOALS)),)
@@ -244,7 +245,7 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 	done; echo; echo ']'; } >$@
 
 ##@ Test
-.PHONY: check check-programs asan tsan fuzz bench bench-hash published bench-lb bench-load bench-hist bench-stall \
+.PHONY: check check-programs check-docker asan tsan fuzz bench bench-hash published bench-lb bench-load bench-hist bench-stall \
 	bench-heal coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
@@ -256,6 +257,10 @@ check-programs: $(UNIT_RUN) $(CONTRACT_RUN) $(if $(E2E_RUN),all)
 check: check-programs ## build, then run the unit, contract and end-to-end tests
 	@QUOIT=$(abspath $(QUOIT)) tools/run-tests --mode $(MODE) --logs $(BUILD)/logs \
 		--only '$(TESTS)' $(UNIT_RUN) $(CONTRACT_RUN) $(E2E_RUN)
+
+# Where there is no engine, and none can be installed and started, it says so and is content.
+check-docker: all ## the cluster in containers, with a real container engine
+	@QUOIT=$(abspath $(QUOIT)) tools/check-docker --logs $(BUILD)/logs --only '$(TESTS)' $(DOCKER_BATS)
 
 # The end-to-end tests measure times and stay out of the slow modes, unless SUITES names them.
 SLOW_SUITES := $(if $(filter file,$(origin SUITES)),unit contract,$(SUITES))

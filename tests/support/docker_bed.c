@@ -161,6 +161,8 @@ void docker_bed_start_spawnerd(struct docker_bed *bed)
 void docker_bed_stop_engine(struct docker_bed *bed)
 {
     give(bed, STOP_ENGINE, "", 0);
+    for (int turn = 0; turn < 5; turn++) /* of its loop, in which spawnerd gets to know */
+        docker_bed_n_containers(bed);
 }
 
 void docker_bed_start_engine(struct docker_bed *bed)
