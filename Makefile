@@ -246,7 +246,7 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 
 ##@ Test
 .PHONY: check check-programs check-docker asan tsan fuzz bench bench-hash published bench-lb bench-load bench-hist bench-stall \
-	bench-heal coverage
+	bench-heal bench-docker coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
 CONTRACT_RUN := $(if $(filter contract,$(SUITES)),$(CONTRACT))
@@ -303,6 +303,9 @@ bench-hash: $(BUILD)/tests/bench/hash_bench ## every hash and placement: ns, byt
 
 published: $(BUILD)/tests/unit/backends/published_test ## published results on hashing, computed again
 	@$< table
+
+bench-docker: all ## servers in containers: create to serving, killed to replaced
+	@tests/bench/docker_bench.sh $(QUOIT)
 
 bench-heal: all ## kill servers under load and time the healing
 	@tests/bench/heal_bench.sh $(QUOIT)

@@ -32,15 +32,18 @@ docker_end() {
     if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
         tools/compose logs 2>&1 | tail -n 40 | sed 's/^/# /'
     fi
-    local ids
-    ids=$(containers --all --quiet)
-    # shellcheck disable=SC2086
-    [ -z "$ids" ] || docker rm --force --volumes $ids >/dev/null 2>&1
+    e2e_end # whoever would start more
+    local ids tries
+    for ((tries = 0; tries < 5; tries++)); do
+        ids=$(containers --all --quiet)
+        [ -n "$ids" ] || break
+        # shellcheck disable=SC2086
+        docker rm --force --volumes $ids >/dev/null 2>&1
+    done
     docker network rm "$QUOIT_NETWORK" >/dev/null 2>&1 || true
     ids=$(docker volume ls --quiet --filter "name=$QUOIT_CLUSTER")
     # shellcheck disable=SC2086
     [ -z "$ids" ] || docker volume rm $ids >/dev/null 2>&1 || true
-    e2e_end
 }
 
 up() { # STORE [SERVERS]
