@@ -50,8 +50,8 @@ endif
 
 # ---- what is found ---------------------------------------------------------------------------
 
-SRC := $(wildcard core/*.c table/*.c backends/*.c backends/*/*.c server/*.c lb/*.c spawnerd/*.c loadgen/*.c \
-	experiments/*.c ctl/*.c doctor/*.c cmd/*.c)
+SRC := $(wildcard core/*.c table/*.c backends/*.c backends/*/*.c ring/*.c server/*.c lb/*.c \
+	spawnerd/*.c loadgen/*.c experiments/*.c ctl/*.c doctor/*.c cmd/*.c)
 # A TEMPLATE.c documents its family's hooks. It is compiled, so that it stays true, but not linked.
 TEMPLATE_SRC := $(filter %/TEMPLATE.c,$(SRC))
 SRC := $(filter-out %/TEMPLATE.c,$(SRC))
@@ -245,8 +245,8 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 	done; echo; echo ']'; } >$@
 
 ##@ Test
-.PHONY: check check-programs check-docker asan tsan fuzz bench bench-hash published bench-lb bench-load bench-hist bench-stall \
-	bench-heal bench-docker coverage
+.PHONY: check check-programs check-docker asan tsan fuzz bench bench-hash published bench-lb bench-load \
+	bench-hist bench-stall bench-heal bench-docker bench-db bench-mysql coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
 CONTRACT_RUN := $(if $(filter contract,$(SUITES)),$(CONTRACT))
@@ -309,6 +309,12 @@ bench-docker: all ## servers in containers: create to serving, killed to replace
 
 bench-heal: all ## kill servers under load and time the healing
 	@tests/bench/heal_bench.sh $(QUOIT)
+
+bench-db: all ## the database's writes and reads a second, in memory and synced, beside etcd
+	@tests/bench/db_bench.sh $(QUOIT)
+
+bench-mysql: all $(BUILD)/tests/bench/mysql_bench ## the database on mysql beside a direct client
+	@tests/bench/mysql_bench.sh $(QUOIT) $(BUILD)/tests/bench/mysql_bench
 
 ifeq ($(MODE),coverage)
 coverage: check

@@ -259,6 +259,13 @@ void placement_shares_of_table(const struct placement *placement, const uint16_t
         shares[i] /= (double)n;
 }
 
+size_t placement_arcs_of_table(const uint16_t *table, size_t n, struct placement_arc *arcs)
+{
+    for (size_t i = 0; arcs && i < n; i++)
+        arcs[i] = (struct placement_arc){.end = (double)(i + 1) / (double)n, .member = table[i]};
+    return n;
+}
+
 void placement_count_keys(const struct placement *placement, uint64_t first, uint64_t last,
                           uint64_t *counts)
 {

@@ -53,6 +53,12 @@ struct placement_loads {
     uint64_t total;     /* their sum */
 };
 
+/* A piece of the hash space, from the end of the one before it (the first: 0) to its own end. */
+struct placement_arc {
+    double end; /* in (0, 1] */
+    uint32_t member;
+};
+
 struct placement_ops {
     struct part part;
     unsigned caps; /* enum placement_caps */
@@ -93,6 +99,11 @@ struct placement_ops {
     /* Optional, for those that have a circle: the member that owns its point `at`, in [0, 1), from
      * where the hash 0 falls on clockwise. There is at least one member. */
     uint32_t (*owner_at)(const struct placement *placement, double at);
+    /* Optional, for those whose hash space falls into pieces that are the same before and after a
+     * change of the members, but for their owners: who has which, in ascending order, the last one
+     * ending at 1. Returns how many there are; with arcs NULL, nothing else. There is at least one
+     * member. */
+    size_t (*arcs)(const struct placement *placement, struct placement_arc *arcs);
 };
 
 /* First member of every implementation's struct, filled by placement_build() when build is done. */
@@ -166,6 +177,8 @@ double placement_spread_none(const void *params, size_t n);
 /* For `shares` hooks of tables: how many of the n entries each member has, over n. */
 void placement_shares_of_table(const struct placement *placement, const uint16_t *table, size_t n,
                                double *shares);
+/* For their `arcs` hooks. */
+size_t placement_arcs_of_table(const uint16_t *table, size_t n, struct placement_arc *arcs);
 
 /* The request ids of CONTRACT.md: 100000 … 999999. */
 #define REQUEST_ID_FIRST UINT64_C(100000)

@@ -68,13 +68,14 @@ static int run(int argc, char **argv);
 static const struct cli_verb ctl_verb = {
     .name = "ctl",
     .summary = "look at a running load balancer and change its cluster",
-    .usage = "status|add|rm|drain|kill|ring|watch|health [options] [N] [NAME...]",
+    .usage = "status|add|rm|drain|kill|digest|ring|watch|health [options] [N] [NAME...]",
     .details = "  status             the servers, their shares, and what happened lately\n"
                "  add [N] [NAME...]  start N servers: as many as named, else 1\n"
                "  rm N|NAME...       take N servers out: those named, and others at random;\n"
                "                     what is under way to them is finished\n"
                "  drain NAME...      the same, and wait until they have ended\n"
                "  kill NAME...       kill them outright, and watch the cluster heal\n"
+               "  digest             whether every shard's replicas hold the same rows: 0 or 1\n"
                "  ring               who owns what: a circle, and the exact shares\n"
                "  watch              requests/s, latency and failures of each server, live\n"
                "  health             for container health checks: silent, 0 or 1\n\n"
@@ -83,8 +84,8 @@ static const struct cli_verb ctl_verb = {
     .run = run,
 };
 
-static const char *const commands[] = {"status", "add",  "rm",    "drain",
-                                       "kill",   "ring", "watch", "health"};
+static const char *const commands[] = {"status", "add",  "rm",    "drain", "kill",
+                                       "digest", "ring", "watch", "health"};
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* What follows the command. */
@@ -103,8 +104,8 @@ static int unknown_command(const char *word)
 {
     const char *alike = option_suggest(word, commands, N_COMMANDS);
     return cli_usage_error(&ctl_verb,
-                           "unknown command '%s'; there is status, add, rm, drain, kill, ring, "
-                           "watch, health%s%s%s",
+                           "unknown command '%s'; there is status, add, rm, drain, kill, digest, "
+                           "ring, watch, health%s%s%s",
                            word, alike ? "; did you mean '" : "", alike ? alike : "",
                            alike ? "'?" : "");
 }
@@ -165,6 +166,8 @@ static int run_command(struct ctl *ctl, const char *command, const struct ctl_op
         return ctl_drain(ctl, words->names, words->n_names, err);
     if (is(command, "kill"))
         return ctl_kill(ctl, words->names, words->n_names, err);
+    if (is(command, "digest"))
+        return ctl_digest(ctl, err);
     if (is(command, "ring"))
         return ctl_ring(ctl, err);
     if (is(command, "watch"))

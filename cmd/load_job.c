@@ -79,6 +79,15 @@ static int set_up_rate(struct load_job *job, struct err *err)
     return 0;
 }
 
+/* Where there is nothing but ids to add, as many as add them all. */
+static uint64_t default_requests(const struct load_job *job)
+{
+    const struct workload_db_mix *mix = &job->mix;
+
+    return mix->percent[DB_INSERT] == 100 ? (mix->ids + mix->rows - 1) / mix->rows
+                                          : DEFAULT_REQUESTS;
+}
+
 static int set_up_schedule(struct load_job *job, struct err *err)
 {
     const struct load_options *opt = job->opt;
@@ -90,7 +99,7 @@ static int set_up_schedule(struct load_job *job, struct err *err)
     if (rc < 0)
         return rc;
     if (!opt->n_requests && !opt->duration_ns && !opt->stages && !opt->trace_once)
-        settings->measured.n_requests = DEFAULT_REQUESTS;
+        settings->measured.n_requests = default_requests(job);
     if (!(opt->rate > 0.) && !opt->stages)
         return set_up_closed(opt, err);
     settings->plan = &job->plan;
@@ -176,26 +185,65 @@ static int check_db_options(const struct load_job *job, struct err *err)
     return 0;
 }
 
+/* What the workload is, before anything depends on it. */
+static int parse_workload(struct load_job *job, struct err *err)
+{
+    int rc;
+
+    if (!job->opt->workload)
+        return 0;
+    rc = check_db_options(job, err);
+    if (rc == 0)
+        rc = spec_parse(&workload_family, job->opt->workload, &job->workload, err);
+    return rc < 0 ? rc : workload_db_mix(&job->workload, &job->mix, err);
+}
+
+static int check_ids(const struct load_job *job, struct err *err)
+{
+    const struct result_settings *settings = &job->config.settings;
+    const struct workload_db_mix *mix = &job->mix;
+    const uint64_t n = settings->measured.n_requests + settings->warmup.n_requests;
+
+    if (mix->percent[DB_INSERT] < 100 || n <= (mix->ids + mix->rows - 1) / mix->rows)
+        return 0;
+    return err_set(err, -EINVAL,
+                   "%" PRIu64 " requests of %" PRIu64 " rows are more than the %" PRIu64
+                   " ids there are, each to be added once: ids=%" PRIu64,
+                   n, mix->rows, mix->ids, n * mix->rows);
+}
+
 static int set_up_db(struct load_job *job, struct err *err)
 {
     const struct load_options *opt = job->opt;
     struct result_settings *settings = &job->config.settings;
     struct keys_place place = {.seed = settings->seed, .n_threads = settings->n_threads};
-    int rc = check_db_options(job, err);
+    const struct schedule_limit *measured = &settings->measured, *warmup = &settings->warmup;
+    int rc = check_ids(job, err);
 
-    if (rc == 0)
-        rc = spec_parse(&workload_family, opt->workload, &job->workload, err);
-    if (rc == 0 && opt->keys)
-        rc = spec_parse(&keys_family, opt->keys, &job->keys, err);
-    settings->keys = opt->keys;
     for (uint32_t i = 0; i < settings->n_threads && rc == 0; i++) {
         place.thread = i;
-        rc = workload_db_new(&job->workload, opt->keys ? &job->keys : NULL, &place,
-                             &job->workloads[i], err);
+        rc = workload_db_new(&job->workload, opt->keys, &place, &job->workloads[i], err);
     }
-    if (rc == 0)
-        settings->workload = job->workload.text;
-    return rc;
+    if (rc < 0)
+        return rc;
+    settings->keys = opt->keys;
+    settings->workload = job->workload.text;
+    settings->operations = job->workloads[0]->ops->operations;
+    settings->verify = verification_mode_name((enum verification_mode)opt->verify);
+    job->verify = (struct verification_config){
+        .mode = (enum verification_mode)opt->verify,
+        .client = &job->client,
+        .addr = job->url.addr,
+        .timeout_ns = opt->timeout_ns,
+        .patience_ns = opt->verify_timeout_ns,
+        .mix = job->mix,
+        .workloads = job->workloads,
+        .n_threads = settings->n_threads,
+        .n_requests = measured->n_requests && !warmup->duration_ns
+                          ? measured->n_requests + warmup->n_requests
+                          : 0,
+    };
+    return 0;
 }
 
 static int set_up_http(struct load_job *job, struct err *err)
@@ -287,6 +335,8 @@ int load_job_init(struct load_job *job, const struct load_options *opt, const ch
     if (rc == 0)
         rc = spec_parse(&client_family, opt->client, &job->client, err);
     if (rc == 0)
+        rc = parse_workload(job, err);
+    if (rc == 0)
         rc = set_up_schedule(job, err);
     if (rc == 0)
         rc = set_up_trace(job, err);
@@ -304,6 +354,7 @@ void load_job_done(struct load_job *job)
 {
     for (size_t i = 0; i < RESULT_MAX_THREADS; i++)
         workload_free(job->workloads[i]);
+    verification_done(&job->verification);
     trace_close(&job->trace);
     buf_done(&job->headers);
     buf_done(&job->body);

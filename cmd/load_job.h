@@ -6,6 +6,7 @@
 #include "loadgen/load.h"
 #include "loadgen/threshold.h"
 #include "loadgen/url.h"
+#include "loadgen/verification.h"
 
 struct load_options {
     uint64_t n_requests;
@@ -23,6 +24,8 @@ struct load_options {
     struct option_list headers;
     const char *body;
     const char *workload;
+    int verify;
+    uint64_t verify_timeout_ns;
     const char *keys;
     const char *key_header;
     const char *trace;
@@ -52,6 +55,10 @@ struct load_job {
     struct threshold_outcome outcomes[OPTION_LIST_MAX];
     struct workload *workloads[RESULT_MAX_THREADS];
     struct load_config config;
+    /* With a database workload. */
+    struct workload_db_mix mix;
+    struct verification_config verify;
+    struct verification verification; /* of the run, once it has begun */
 };
 
 /* 0, or a negative errno with what is wrong about the options: wrong usage, all of it. */

@@ -1,281 +1,274 @@
-/* quoit ring: which server gets how much, computed and not measured. */
+/* quoit ring: what a placement does, computed and not measured. */
+#include "cmd/ring.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/placement.h"
 #include "cmd/verbs.h"
-#include "core/json.h"
 #include "core/mem.h"
-#include "core/stats.h"
+#include "ring/replicas.h"
 
-#define BAR_COLUMNS 40
-#define NAME_BYTES 32 /* "Server" and twenty digits fit */
 #define DEFAULT_SERVERS 3
-
-enum ring_keys { KEYS_IDS, KEYS_SPACE };
-
-struct ring_options {
-    const char *placement;
-    const char *hash;
-    uint64_t n_servers; /* 0: not given */
-    const char *ids;
-    int keys; /* enum ring_keys */
-    bool json;
-};
+#define MAX_WORDS 1025
+#define FIELD(name) offsetof(struct ring_options, name)
 
 static const struct option_def options[] = {
     {.name = "placement",
      .type = OPTION_STRING,
-     .offset = offsetof(struct ring_options, placement),
+     .offset = FIELD(placement),
      .metavar = "NAME[:k=v,…]",
      .fallback = "slots",
-     .help = "Which server a request falls to; 'quoit ring list' shows what there is"},
+     .help = "Which server a request falls to; 'quoit ring list' shows what there is; compare "
+             "takes several with commas between, or all"},
     {.name = "hash",
      .type = OPTION_STRING,
-     .offset = offsetof(struct ring_options, hash),
+     .offset = FIELD(hash),
      .metavar = "NAME[:k=v,…]",
      .fallback = "quadratic",
-     .help = "Hash of requests and servers, or REQUEST/SERVER with one for each"},
+     .help = "Hash of requests and servers, or REQUEST/SERVER with one for each; compare takes "
+             "several, or all"},
     {.name = "servers",
-     .type = OPTION_U64,
-     .offset = offsetof(struct ring_options, n_servers),
+     .type = OPTION_STRING,
+     .offset = FIELD(servers),
      .metavar = "N",
-     .min = 1,
-     .max = PLACEMENT_MAX_MEMBERS,
-     .help = "Servers with the ids 1 … N; 3 unless --ids lists them"},
+     .help = "Servers with the ids 1 … N; 3 unless --ids lists them; compare takes several"},
     {.name = "ids",
      .type = OPTION_STRING,
-     .offset = offsetof(struct ring_options, ids),
+     .offset = FIELD(ids),
      .metavar = "LIST",
      .help = "Ids of the servers instead, e.g. 1,2,58127"},
+    {.name = "weights",
+     .type = OPTION_STRING,
+     .offset = FIELD(weights),
+     .metavar = "LIST",
+     .help = "Weights of the servers, one each, e.g. 1,1,4"},
     {.name = "keys",
      .type = OPTION_CHOICE,
-     .offset = offsetof(struct ring_options, keys),
+     .offset = FIELD(keys),
      .metavar = "WHAT",
      .fallback = "ids",
      .choices = "ids|space",
      .help = "Count all 900000 request ids, or take the hash space itself, as a perfect request "
              "hash would"},
-    {.name = "json",
+    {.name = "sample",
+     .type = OPTION_U64,
+     .offset = FIELD(n_sampled),
+     .metavar = "S",
+     .min = 1000,
+     .max = 100000000,
+     .help = "plan, compare: look at S random keys instead of all; figures have 99 % intervals"},
+    {.name = "add",
+     .type = OPTION_STRING,
+     .offset = FIELD(add),
+     .metavar = "IDS",
+     .help = "plan: servers that come, e.g. 7,8"},
+    {.name = "remove",
+     .type = OPTION_STRING,
+     .offset = FIELD(remove),
+     .metavar = "IDS",
+     .help = "plan: servers that go, before others come"},
+    {.name = "svg",
+     .type = OPTION_STRING,
+     .offset = FIELD(svg),
+     .metavar = "FILE",
+     .help = "show: write the circle as a picture; - is stdout"},
+    {.name = "replicas",
+     .type = OPTION_U64,
+     .offset = FIELD(n_replicas),
+     .metavar = "R",
+     .min = 1,
+     .max = RING_MAX_REPLICAS,
+     .help = "lookup: R servers a key; compare: figures of sets of R replicas"},
+    {.name = "changes",
+     .type = OPTION_U64,
+     .offset = FIELD(n_changes),
+     .metavar = "C",
+     .fallback = "8",
+     .max = PLACEMENT_MAX_MEMBERS,
+     .help = "compare: try so many joins, leaves and failures; 0: none"},
+    {.name = "draws",
+     .type = OPTION_U64,
+     .offset = FIELD(n_draws),
+     .metavar = "D",
+     .fallback = "25",
+     .max = 100000,
+     .help = "compare: balance over so many sets of random names; 0: none"},
+    {.name = "zipf",
+     .type = OPTION_DOUBLE,
+     .offset = FIELD(zipf),
+     .metavar = "S",
+     .fallback = "0.99",
+     .max = 10,
+     .help = "compare: balance of keys whose popularity falls as 1/rank^S; 0: none"},
+    {.name = "cost",
      .type = OPTION_FLAG,
-     .offset = offsetof(struct ring_options, json),
-     .help = "Print JSON"},
+     .offset = FIELD(cost),
+     .help = "compare: time lookups, builds and changes on this machine"},
+    {.name = "seed",
+     .type = OPTION_U64,
+     .offset = FIELD(seed),
+     .metavar = "S",
+     .fallback = "1",
+     .help = "compare, plan: of what is drawn at random"},
+    {.name = "json", .type = OPTION_FLAG, .offset = FIELD(json), .help = "Print JSON"},
     {0},
 };
 
 static int run(int argc, char **argv);
 
-static const struct cli_verb ring_verb = {
+const struct cli_verb ring_verb = {
     .name = "ring",
-    .summary = "print each server's exact share of the requests, or the placements and hashes",
-    .usage = "shares|list [options]",
+    .summary = "what a placement does to servers and keys, computed without a cluster",
+    .usage = "list|shares|lookup|show|plan|compare|lint [options] [KEY...]",
     .details =
-        "  quoit ring shares   every server's share under --placement and --hash, exactly: each\n"
-        "                      of the 900000 request ids is looked up, nothing is sampled\n"
-        "  quoit ring list     the placements and hashes that are built in, with their options\n\n"
-        "Example: quoit ring shares --placement slots:probe=quadratic --hash splitmix64 --ids "
-        "1,2,9",
+        "  list           the placements and hashes that are built in, with their options\n"
+        "  shares         every server's share, exactly: each of the 900000 request ids is\n"
+        "                 looked up, nothing is sampled\n"
+        "  lookup KEY...  which server has a key: a number, or a text as in a session's cookie\n"
+        "  show           the circle in letters, or as a picture with --svg\n"
+        "  plan           --add and --remove: what would move, from whom to whom\n"
+        "  compare        placements × hashes × numbers of servers beside each other: balance,\n"
+        "                 change, popularity, replicas, cost\n"
+        "  lint           what is bad about it, and why; exits 1 on a warning or an error\n\n"
+        "moved/optimum: keys that have another server afterwards, over those that had to: the\n"
+        "newcomer's on a join, those of who went on a leave or a failure (a failure: one goes, "
+        "and\n"
+        "one with a new name comes). Between survivors: keys of servers that had nothing to do\n"
+        "with it. Absorber: the most of a gone server's keys that one survivor got, over an even\n"
+        "part. History: keys that are elsewhere than if it were built anew.\n\n"
+        "Examples: quoit ring shares --placement slots:probe=quadratic --hash splitmix64 --ids "
+        "1,2,9\n"
+        "          quoit ring compare --placement slots,ring:virtual=100,maglev,jump --hash "
+        "quadratic,xxh3 --servers 3,10\n"
+        "          quoit ring plan --placement ring --hash xxh3 --servers 5 --remove 2 --add 6",
     .options = options,
     .run = run,
 };
 
-/* What is placed, and what came of it. */
-struct ring_shares {
-    struct spec spec;
-    struct hash_choice hashes;
-    uint64_t *ids;
-    size_t n;
-    struct placement *placement;
-    uint64_t *counts; /* NULL for the hash space */
-    double *shares;   /* sum 1 */
-};
+/* ---- options -------------------------------------------------------------------------------- */
 
-static void ring_shares_done(struct ring_shares *ring)
+int ring_parse_servers(const char *list, uint64_t *ret_numbers, size_t *ret_n, struct err *err)
 {
-    free(ring->ids);
-    free(ring->counts);
-    free(ring->shares);
-    placement_free(ring->placement);
-    spec_done(&ring->spec);
-    hash_choice_done(&ring->hashes);
-}
-
-/* "1,2,58127" into ids, at most PLACEMENT_MAX_MEMBERS. Duplicates are the placement's to refuse. */
-static int parse_ids(const char *list, struct ring_shares *ring, struct err *err)
-{
-    size_t max = 1;
-    for (const char *at = list; *at; at++)
-        max += *at == ',';
-    if (max > PLACEMENT_MAX_MEMBERS)
-        return err_set(err, -EINVAL, "--ids: %zu servers; at most %u", max, PLACEMENT_MAX_MEMBERS);
-
-    ring->ids = mem_zalloc(max, sizeof(*ring->ids));
-    for (const char *at = list;; at++) {
+    static const struct option_def one = {.name = "servers",
+                                          .type = OPTION_U64,
+                                          .metavar = "N",
+                                          .min = 1,
+                                          .max = PLACEMENT_MAX_MEMBERS};
+    int rc = 0;
+    size_t n = 0;
+    for (const char *at = list; rc == 0;) {
         size_t n_bytes = strcspn(at, ",");
-        char *end;
-        errno = 0;
-        uint64_t id = strtoull(at, &end, 10);
-        /* strtoull takes blanks and signs; an id is digits */
-        if (n_bytes == 0 || strspn(at, "0123456789") != n_bytes || errno != 0)
-            return err_set(err, -EINVAL,
-                           "--ids: '%.*s' is no id; it takes numbers up to %" PRIu64
-                           " with commas between, e.g. 1,2,58127",
-                           (int)(n_bytes < 40 ? n_bytes : 40), at, UINT64_MAX);
-        ring->ids[ring->n++] = id;
-        if (*end == '\0')
-            return 0;
-        at = end;
+        char *word = mem_strndup(at, n_bytes);
+        if (n == RING_MAX_LIST)
+            rc = err_set(err, -EINVAL, "--servers: more than %u numbers", RING_MAX_LIST);
+        else
+            rc = option_set(&one, &ret_numbers[n++], word, err);
+        free(word);
+        if (at[n_bytes] == '\0')
+            break;
+        at += n_bytes + 1;
     }
-}
-
-static int choose_ids(const struct ring_options *opts, struct ring_shares *ring, struct err *err)
-{
-    if (opts->ids) {
-        int rc = parse_ids(opts->ids, ring, err);
-        if (rc == 0 && opts->n_servers != 0 && opts->n_servers != ring->n)
-            rc = err_set(err, -EINVAL, "--servers %" PRIu64 ", but --ids lists %zu",
-                         opts->n_servers, ring->n);
-        return rc;
-    }
-    ring->n = opts->n_servers ? opts->n_servers : DEFAULT_SERVERS;
-    ring->ids = mem_zalloc(ring->n, sizeof(*ring->ids));
-    for (size_t i = 0; i < ring->n; i++)
-        ring->ids[i] = i + 1;
-    return 0;
-}
-
-/* The name an LB gives its first servers (CONTRACT.md, Names, ids, hashing). */
-static const char *name_of(uint64_t id, char *name)
-{
-    snprintf(name, NAME_BYTES, "Server%" PRIu64, id);
-    return name;
-}
-
-static int build(struct ring_shares *ring, struct err *err)
-{
-    char(*names)[NAME_BYTES] = mem_zalloc(ring->n, sizeof(*names));
-    struct placement_member *members = mem_zalloc(ring->n, sizeof(*members));
-    for (size_t i = 0; i < ring->n; i++)
-        members[i] = (struct placement_member){
-            .id = ring->ids[i], .name = name_of(ring->ids[i], names[i]), .weight = 1};
-    int rc =
-        placement_build(&ring->spec, members, ring->n, &ring->hashes.pair, &ring->placement, err);
-    free(members);
-    free(names);
+    *ret_n = n;
     return rc;
 }
 
-static int compute(const struct ring_options *opts, struct ring_shares *ring, struct err *err)
+static int parse_members(const struct ring_options *opts, struct ring_members *members,
+                         struct err *err)
 {
-    int rc = spec_parse(&placement_family, opts->placement, &ring->spec, err);
-    if (rc == 0)
-        rc = hash_choice_parse(opts->hash, &ring->hashes, err);
-    if (rc == 0)
-        rc = choose_ids(opts, ring, err);
-    if (rc == 0)
-        rc = build(ring, err);
+    uint64_t numbers[RING_MAX_LIST], n_servers = DEFAULT_SERVERS;
+    size_t n = 0;
+    int rc = opts->servers ? ring_parse_servers(opts->servers, numbers, &n, err) : 0;
+    if (rc == 0 && n > 1)
+        rc = err_set(err, -EINVAL, "--servers: several numbers are for compare");
     if (rc != 0)
         return rc;
-
-    ring->shares = mem_zalloc(ring->n, sizeof(*ring->shares));
-    if (opts->keys == KEYS_SPACE) {
-        if (!ring->placement->ops->shares)
-            return err_set(err, -EINVAL, "--keys space: the shares of %s cannot be enumerated",
-                           ring->spec.part->name);
-        ring->placement->ops->shares(ring->placement, ring->shares);
-        return 0;
+    if (n == 1)
+        n_servers = numbers[0];
+    if (!opts->ids) {
+        ring_members_count(members, n_servers);
+    } else {
+        rc = ring_members_parse(members, "--ids", opts->ids, err);
+        if (rc == 0 && n == 1 && n_servers != members->n)
+            rc = err_set(err, -EINVAL, "--servers %" PRIu64 ", but --ids lists %zu", n_servers,
+                         members->n);
     }
-    ring->counts = mem_zalloc(ring->n, sizeof(*ring->counts));
-    placement_count_keys(ring->placement, REQUEST_ID_FIRST, REQUEST_ID_LAST, ring->counts);
-    for (size_t i = 0; i < ring->n; i++)
-        ring->shares[i] = (double)ring->counts[i] / (REQUEST_ID_LAST - REQUEST_ID_FIRST + 1);
-    return 0;
+    if (rc == 0 && opts->weights)
+        rc = ring_members_weigh(members, opts->weights, err);
+    return rc;
 }
 
-static double peak_to_mean(const struct ring_shares *ring)
+int ring_job_parse(const struct ring_options *opts, struct ring_job *job, struct err *err)
 {
-    return stats_max(ring->shares, ring->n) * (double)ring->n;
+    memset(job, 0, sizeof(*job));
+    int rc = ring_setup_parse(&job->setup, opts->placement, opts->hash, err);
+    if (rc == 0)
+        rc = parse_members(opts, &job->members, err);
+    if (rc == 0 && opts->keys == RING_OVER_SPACE)
+        ring_setup_even_requests(&job->setup);
+    if (rc != 0)
+        ring_job_done(job);
+    return rc;
 }
 
-static void print_json(const struct ring_options *opts, const struct ring_shares *ring)
+void ring_job_done(struct ring_job *job)
+{
+    ring_members_done(&job->members);
+    ring_setup_done(&job->setup);
+}
+
+/* ---- printing ------------------------------------------------------------------------------- */
+
+int ring_print_json(cJSON *tree)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    json_print(&text, tree, true);
+    bool written = fwrite(buf_head(&text), 1, buf_len(&text), stdout) == buf_len(&text);
+    buf_done(&text);
+    cJSON_Delete(tree);
+    return written && fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+cJSON *ring_json_head(const struct ring_options *opts)
 {
     cJSON *tree = cJSON_CreateObject();
     cJSON_AddStringToObject(tree, "placement", opts->placement);
     cJSON_AddStringToObject(tree, "hash", opts->hash);
-    cJSON_AddStringToObject(tree, "over", opts->keys == KEYS_SPACE ? "hash space" : "request ids");
-    if (ring->counts)
-        json_add_uint64(tree, "keys", REQUEST_ID_LAST - REQUEST_ID_FIRST + 1);
-    cJSON *shares = cJSON_AddArrayToObject(tree, "shares");
-    for (size_t i = 0; i < ring->n; i++) {
-        char name[NAME_BYTES];
-        cJSON *share = cJSON_CreateObject();
-        json_add_uint64(share, "id", ring->ids[i]);
-        cJSON_AddStringToObject(share, "name", name_of(ring->ids[i], name));
-        if (ring->counts)
-            json_add_uint64(share, "count", ring->counts[i]);
-        json_add_double(share, "share", ring->shares[i]);
-        cJSON_AddItemToArray(shares, share);
-    }
-    json_add_double(tree, "peak_to_mean", peak_to_mean(ring));
-    json_add_double(tree, "cov", stats_cov(ring->shares, ring->n));
-
-    struct buf text;
-    buf_init(&text, 0);
-    json_print(&text, tree, true);
-    fputs(buf_str(&text), stdout);
-    buf_done(&text);
-    cJSON_Delete(tree);
+    return tree;
 }
 
-static void print_table(const struct ring_options *opts, const struct ring_shares *ring)
+const char *ring_keys_text(const struct ring_keys *keys, char *text, size_t n_bytes)
 {
-    static const char bar[] = "########################################";
-    _Static_assert(sizeof(bar) == BAR_COLUMNS + 1, "the longest bar");
-
-    printf("%s over %s, %zu servers, %s\n\n", opts->placement, opts->hash, ring->n,
-           ring->counts ? "all 900000 request ids" : "the whole hash space");
-    int width = (int)strlen("server");
-    for (size_t i = 0; i < ring->n; i++) {
-        char name[NAME_BYTES];
-        int length = (int)strlen(name_of(ring->ids[i], name));
-        width = length > width ? length : width;
-    }
-    double peak = stats_max(ring->shares, ring->n);
-    printf("%-*s", width, "server");
-    if (ring->counts)
-        printf("  %8s", "requests");
-    printf("  %9s\n", "share");
-    for (size_t i = 0; i < ring->n; i++) {
-        char name[NAME_BYTES];
-        printf("%-*s", width, name_of(ring->ids[i], name));
-        if (ring->counts)
-            printf("  %8" PRIu64, ring->counts[i]);
-        int columns = (int)(ring->shares[i] / peak * BAR_COLUMNS + 0.5);
-        printf("  %8.4f%%%s%.*s\n", 100 * ring->shares[i], columns > 0 ? "  " : "", columns, bar);
-    }
-    printf("\npeak to mean %.3f, coefficient of variation %.3f\n", peak_to_mean(ring),
-           stats_cov(ring->shares, ring->n));
+    if (keys->over == RING_OVER_SPACE)
+        snprintf(text, n_bytes, "the whole hash space");
+    else
+        snprintf(text, n_bytes, "%s%zu%s request ids", keys->is_sample ? "" : "all ", keys->n,
+                 keys->is_sample ? " random" : "");
+    return text;
 }
 
-static int run_shares(const struct ring_options *opts)
+static int run_list(const struct ring_options *opts)
 {
-    struct ring_shares ring = {0};
-    struct err err = {0};
-    /* Whatever fails was asked for on the command line. */
-    int rc = compute(opts, &ring, &err);
-    if (rc == 0 && opts->json)
-        print_json(opts, &ring);
-    else if (rc == 0)
-        print_table(opts, &ring);
-    ring_shares_done(&ring);
-    return rc == 0 ? EXIT_OK : cli_usage_error(&ring_verb, "%s", err.message);
-}
-
-static int run_list(void)
-{
+    if (opts->json) {
+        static const struct family *const families[] = {&placement_family, &hash_family};
+        cJSON *tree = cJSON_CreateObject();
+        for (size_t f = 0; f < 2; f++) {
+            const struct part *parts[128];
+            size_t n = family_list(families[f], parts, 128);
+            cJSON *list = cJSON_AddArrayToObject(tree, f == 0 ? "placements" : "hashes");
+            for (size_t i = 0; i < n && i < 128; i++) {
+                cJSON *part = cJSON_CreateObject();
+                cJSON_AddStringToObject(part, "name", parts[i]->name);
+                cJSON_AddStringToObject(part, "summary", parts[i]->summary);
+                cJSON_AddStringToObject(part, "source", parts[i]->source);
+                cJSON_AddItemToArray(list, part);
+            }
+        }
+        return ring_print_json(tree);
+    }
     printf("Placements (--placement NAME[:k=v,…])\n\n");
     family_print(&placement_family, stdout);
     printf("\nHashes (--hash NAME[:k=v,…], or REQUEST/SERVER)\n\n");
@@ -283,20 +276,61 @@ static int run_list(void)
     return EXIT_OK;
 }
 
+/* ---- words ---------------------------------------------------------------------------------- */
+
+static const char *const known[] = {"list", "shares", "lookup", "show", "plan", "compare", "lint"};
+#define N_KNOWN (sizeof(known) / sizeof(known[0]))
+
+/* An option of another word is a mistake, not to be passed over. */
+static int check_options(const char *word, const struct ring_options *opts)
+{
+    bool plan = strcmp(word, "plan") == 0, compare = strcmp(word, "compare") == 0;
+    bool lookup = strcmp(word, "lookup") == 0, show = strcmp(word, "show") == 0;
+    const char *wrong = (opts->add && !plan)                                 ? "add"
+                        : (opts->remove && !plan)                            ? "remove"
+                        : (opts->svg && !show)                               ? "svg"
+                        : (opts->cost && !compare)                           ? "cost"
+                        : (opts->n_replicas && !compare && !lookup)          ? "replicas"
+                        : (opts->n_sampled && !compare && !plan)             ? "sample"
+                        : (opts->keys && (lookup || show || word[0] == 'l')) ? "keys"
+                                                                             : NULL;
+    if (wrong)
+        return cli_usage_error(&ring_verb, "--%s is not for %s", wrong, word);
+    return 0;
+}
+
 static int run(int argc, char **argv)
 {
     struct ring_options opts;
     char **words;
-    cli_parse(&ring_verb, argc, argv, &opts, 1, 1, &words);
-    if (strcmp(words[0], "shares") == 0)
-        return run_shares(&opts);
-    if (strcmp(words[0], "list") == 0)
-        return run_list();
-
-    const char *const known[] = {"shares", "list"};
-    const char *alike = option_suggest(words[0], known, 2);
-    return cli_usage_error(&ring_verb, "unknown word '%s'; there is shares, list%s%s%s", words[0],
-                           alike ? "; did you mean '" : "", alike ? alike : "", alike ? "'?" : "");
+    int n = cli_parse(&ring_verb, argc, argv, &opts, 1, MAX_WORDS, &words);
+    const char *word = words[0], *alike = option_suggest(word, known, N_KNOWN);
+    bool is_known = false;
+    for (size_t i = 0; i < N_KNOWN; i++)
+        is_known |= strcmp(word, known[i]) == 0;
+    if (!is_known)
+        return cli_usage_error(&ring_verb,
+                               "unknown word '%s'; there is list, shares, lookup, show, plan, "
+                               "compare, lint%s%s%s",
+                               word, alike ? "; did you mean '" : "", alike ? alike : "",
+                               alike ? "'?" : "");
+    if (strcmp(word, "lookup") != 0 && n > 1)
+        return cli_usage_error(&ring_verb, "unexpected argument '%s'", words[1]);
+    if (check_options(word, &opts) != 0)
+        return EXIT_USAGE;
+    if (strcmp(word, "list") == 0)
+        return run_list(&opts);
+    if (strcmp(word, "shares") == 0)
+        return ring_run_shares(&opts);
+    if (strcmp(word, "lookup") == 0)
+        return ring_run_lookup(&opts, words + 1, (size_t)n - 1);
+    if (strcmp(word, "show") == 0)
+        return ring_run_show(&opts);
+    if (strcmp(word, "plan") == 0)
+        return ring_run_plan(&opts);
+    if (strcmp(word, "compare") == 0)
+        return ring_run_compare(&opts);
+    return ring_run_lint(&opts);
 }
 
 VERB_REGISTER(ring_verb);

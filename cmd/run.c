@@ -91,15 +91,17 @@ static const struct cli_verb run_definition = {
     .summary = "run experiments: cluster, load, repeats, figures, verdict",
     .usage = "[options] NAME…",
     .details =
-        "NAME is an experiment or a suite of them: A1 runs LB-A1, A4 its three parts.\n"
+        "NAME is an experiment or a suite of them: A1 runs LB-A1, DB-A1 and two more.\n"
         "\n"
         "Each sample is a fresh cluster of this machine's processes under load; samples are taken\n"
         "in random order. The table goes to stdout, progress to stderr, everything to\n"
         "results/NAME/UTC-COMMIT: manifest.json, result.json, samples.tsv, latency.hgrm, *.svg.\n"
         "\n"
         "A run is INVALID when requests failed or were lost, servers were replaced, the counts do\n"
-        "not fit the exact shares, there are fewer than 3 repeats, or, where rates are measured,\n"
-        "the load generator used more than 0.9 of a core or, in an open loop, was late.\n"
+        "not fit the exact shares, rows of a database are lost, differ among replicas or were not\n"
+        "verified, there are fewer than 3 repeats, or, where rates are measured, the load "
+        "generator\n"
+        "used more than 0.9 of a core or, in an open loop, was late.\n"
         "\n"
         "Exit code: 0 valid, 1 failed, 2 wrong usage, 4 invalid, 130 interrupted, what was\n"
         "measured until then being kept and marked.",

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
+/* In every kernel, allowed to everybody, and without timers. */
+#define PLAIN_CONGESTION_CONTROL "reno"
 
 static int open_socket(const struct addr *addr)
 {
@@ -23,6 +25,25 @@ static int set_option(int fd, int level, int option)
     return setsockopt(fd, level, option, &on, sizeof(on)) != 0 ? -errno : 0;
 }
 
+static bool is_loopback(const struct addr *addr)
+{
+    if (addr->storage.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&addr->storage;
+        return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&addr->storage;
+    return addr->storage.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+/* Within the machine there is no path whose room would have to be found out: what models one (BBR)
+ * only costs CPU, a timer a segment. Best effort. */
+static void spare_congestion_control(int fd, const struct addr *addr)
+{
+    if (is_loopback(addr))
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, PLAIN_CONGESTION_CONTROL,
+                   sizeof(PLAIN_CONGESTION_CONTROL) - 1);
+}
+
 static int bind_and_listen(const struct addr *addr, bool shared)
 {
     int fd = open_socket(addr);
@@ -31,6 +52,7 @@ static int bind_and_listen(const struct addr *addr, bool shared)
     int rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
     if (rc == 0 && shared)
         rc = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+    spare_congestion_control(fd, addr); /* and what it accepts */
     if (rc == 0 && bind(fd, (const struct sockaddr *)&addr->storage, addr->len) != 0)
         rc = -errno;
     if (rc == 0 && listen(fd, BACKLOG) != 0)
@@ -83,6 +105,7 @@ int net_connect(const struct addr *addr)
     if (fd < 0)
         return fd;
     int rc = set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+    spare_congestion_control(fd, addr);
     if (rc == 0 && connect(fd, (const struct sockaddr *)&addr->storage, addr->len) != 0 &&
         errno != EINPROGRESS)
         rc = -errno;

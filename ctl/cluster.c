@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buf.h"
 #include "core/json.h"
 #include "core/mem.h"
 
@@ -83,6 +84,48 @@ static void read_lists(struct reading *reading, struct cluster *cluster)
     }
 }
 
+/* Who holds the shard, as MapT says. */
+static void read_replicas(struct reading *reading, const cJSON *map, struct cluster_shard *shard)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    const cJSON *item;
+    cJSON_ArrayForEach (item, map) {
+        const char *of = need_string(reading, item, "Shard_id");
+        const char *server = need_string(reading, item, "server");
+        const char *state = need_string(reading, item, "state");
+        if (reading->lacks || !shard->name || strcmp(of, shard->name) != 0)
+            continue;
+        bool ready = strcmp(state, "ready") == 0;
+        shard->n_ready += ready;
+        buf_appendf(&text, "%s%s", buf_len(&text) > 0 ? ", " : "", server);
+        if (!ready)
+            buf_appendf(&text, " (%s)", state);
+    }
+    shard->replicas = mem_printf("%.*s", (int)buf_len(&text), buf_head(&text));
+    buf_done(&text);
+}
+
+/* The key column gives its name to the first member: "Stud_id_low". */
+static void read_shards(struct reading *reading, struct cluster *cluster)
+{
+    const cJSON *shards = json_get(cluster->tree, "ShardT");
+    if (!shards)
+        return;
+    const cJSON *map = need_array(reading, cluster->tree, "MapT"), *item;
+    cluster->shards = mem_zalloc((size_t)cJSON_GetArraySize(shards) + 1, sizeof(*cluster->shards));
+    cJSON_ArrayForEach (item, shards) {
+        struct cluster_shard *shard = &cluster->shards[cluster->n_shards++];
+        shard->name = need_string(reading, item, "Shard_id");
+        shard->n_rows = need_number(reading, item, "valid_idx");
+        uint64_t size = need_number(reading, item, "Shard_size");
+        if (!item->child || json_int64(item->child, &shard->low) != 0)
+            reading->lacks = "ShardT";
+        shard->last = (int64_t)((uint64_t)shard->low + size - 1);
+        read_replicas(reading, map, shard);
+    }
+}
+
 static void find_births(struct cluster *cluster)
 {
     for (size_t i = 0; i < cluster->n_events; i++) {
@@ -107,6 +150,7 @@ int cluster_read(cJSON *tree, struct cluster *ret_cluster, struct err *err)
     cluster.request_hash = need_string(&reading, hash, "request");
     cluster.server_hash = need_string(&reading, hash, "server");
     read_lists(&reading, &cluster);
+    read_shards(&reading, &cluster);
     if (reading.lacks) {
         int rc =
             err_set(err, -EPROTO, "the answer to GET /cluster has no usable \"%s\"", reading.lacks);
@@ -134,6 +178,9 @@ void cluster_done(struct cluster *cluster)
 {
     free(cluster->servers);
     free(cluster->events);
+    for (size_t i = 0; i < cluster->n_shards; i++)
+        free(cluster->shards[i].replicas);
+    free(cluster->shards);
     cJSON_Delete(cluster->tree);
     *cluster = (struct cluster){0};
 }

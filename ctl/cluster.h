@@ -21,6 +21,15 @@ struct cluster_server {
     uint64_t serving_since_ns;
 };
 
+/* Of the database's table. */
+struct cluster_shard {
+    const char *name;
+    int64_t low, last;
+    uint64_t n_rows;
+    char *replicas; /* "Server0, Server2 (filling)" */
+    size_t n_ready;
+};
+
 struct cluster_event {
     const char *at, *step, *server;
     const char *detail; /* NULL: none */
@@ -36,7 +45,9 @@ struct cluster {
     size_t n_servers;
     uint64_t n_requests; /* of all servers */
     struct cluster_event *events;
-    size_t n_events; /* oldest first */
+    size_t n_events;              /* oldest first */
+    struct cluster_shard *shards; /* ascending by key; NULL: there is no database */
+    size_t n_shards;
 };
 
 /* Takes the tree over. 0, or -EPROTO saying what it lacks. Pair with cluster_done(), which takes a

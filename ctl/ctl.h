@@ -37,6 +37,9 @@ int ctl_rm(struct ctl *ctl, uint64_t n, char **names, size_t n_names, struct err
 int ctl_drain(struct ctl *ctl, char **names, size_t n_names, struct err *err);
 /* POST /cluster/kill of each in turn, and waits until another serves in its place. */
 int ctl_kill(struct ctl *ctl, char **names, size_t n_names, struct err *err);
+/* GET /cluster/digest: every shard's replicas, their rows and checksums. -EBADE: some shard's are
+ * not equal, or one of them could not be asked. */
+int ctl_digest(struct ctl *ctl, struct err *err);
 /* Who owns what: a circle, and the exact shares of the request ids. */
 int ctl_ring(struct ctl *ctl, struct err *err);
 /* A table that is drawn again every interval; ends after n_rounds (0: never), q or a signal. */

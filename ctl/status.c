@@ -61,6 +61,25 @@ static void print_servers(const struct ctl *ctl, const struct cluster *cluster, 
     table_done(&table);
 }
 
+static void print_shards(const struct ctl *ctl, const struct cluster *cluster, struct buf *out)
+{
+    static const char *const heads[] = {"SHARD", ">FROM", ">TO", ">ROWS", "REPLICAS"};
+    struct table table;
+    table_init(&table, heads, sizeof(heads) / sizeof(heads[0]));
+    for (size_t i = 0; i < cluster->n_shards; i++) {
+        const struct cluster_shard *shard = &cluster->shards[i];
+        table_add(&table, STYLE_PLAIN, "%s", shard->name);
+        table_add(&table, STYLE_PLAIN, "%" PRId64, shard->low);
+        table_add(&table, STYLE_PLAIN, "%" PRId64, shard->last);
+        table_add(&table, STYLE_PLAIN, "%" PRIu64, shard->n_rows);
+        table_add(&table, shard->n_ready > 0 ? STYLE_PLAIN : STYLE_RED, "%s",
+                  *shard->replicas ? shard->replicas : "none");
+    }
+    buf_append_str(out, "\n");
+    table_print(&table, &ctl->style, out);
+    table_done(&table);
+}
+
 static void print_stories(const struct ctl *ctl, const struct cluster *cluster, struct buf *out)
 {
     struct story *stories;
@@ -92,6 +111,8 @@ int ctl_status(struct ctl *ctl, struct err *err)
                     cluster.n, cluster.target, style_end(&ctl->style), cluster.placement,
                     cluster.request_hash, same ? "" : "/", same ? "" : cluster.server_hash);
         print_servers(ctl, &cluster, &out);
+        if (cluster.shards)
+            print_shards(ctl, &cluster, &out);
         buf_appendf(&out,
                     "\n%" PRIu64 " requests to these servers, %" PRIu64
                     " worker thread%s, map version %" PRIu64 "\n",

@@ -5,9 +5,11 @@
 #include <gnu/libc-version.h>
 #include <llhttp.h>
 #include <openssl/crypto.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -128,4 +130,23 @@ cJSON *environment_build(void)
     add_text(build, "compiler", build_info.compiler);
     add_text(build, "cflags", build_info.cflags);
     return build;
+}
+
+const char *environment_filesystem(const char *path, char *text, size_t bytes)
+{
+    static const struct {
+        uint32_t magic; /* statfs(2) */
+        const char *name;
+    } kinds[] = {{0xef53, "ext4"},      {0x01021994, "tmpfs"},   {0x58465342, "xfs"},
+                 {0x9123683e, "btrfs"}, {0x794c7630, "overlay"}, {0x2fc12fc1, "zfs"},
+                 {0xf2f52010, "f2fs"},  {0x858458f6, "ramfs"}};
+    struct statfs found;
+    text[0] = '\0';
+    if (statfs(path, &found) < 0)
+        return text;
+    snprintf(text, bytes, "%#jx", (uintmax_t)(uint32_t)found.f_type);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (kinds[i].magic == (uint32_t)found.f_type)
+            snprintf(text, bytes, "%s", kinds[i].name);
+    return text;
 }

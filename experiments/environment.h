@@ -3,6 +3,7 @@
 #define QUOIT_EXPERIMENTS_ENVIRONMENT_H
 
 #include <cjson/cJSON.h>
+#include <stddef.h>
 
 /* {"cpu","cores","governor","clocksource","virtual","memory_bytes","kernel","machine","load_average"};
  * null where the system does not tell. */
@@ -12,5 +13,9 @@ cJSON *environment_host(void);
 cJSON *environment_libraries(const char *gnuplot);
 /* {"version","commit","dirty","compiler","cflags"} of this program. */
 cJSON *environment_build(void);
+
+/* The kind of file system that a path is on: "ext4", "tmpfs"; its number, "0x6969", for one that is
+ * not known here; "" when it cannot be told. Into text of that many bytes; returned. */
+const char *environment_filesystem(const char *path, char *text, size_t bytes);
 
 #endif

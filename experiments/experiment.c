@@ -8,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/client.h"
-#include "backends/hash.h"
-#include "backends/placement.h"
-#include "backends/spawner.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -19,302 +15,12 @@
 #include "core/mem.h"
 #include "core/name.h"
 #include "core/option.h"
+#include "experiments/experiment_check.h"
 #include "experiments/experiment_ini.h"
+#include "experiments/experiment_keys.h"
 
-#define AT(type, field) offsetof(struct experiment_##type, field)
-
-static const struct option_def about_options[] = {
-    {.name = "name",
-     .type = OPTION_STRING,
-     .offset = AT(about, name),
-     .metavar = "NAME",
-     .help = "the experiment's name, which is also its file's and its results' folder"},
-    {.name = "title",
-     .type = OPTION_STRING,
-     .offset = AT(about, title),
-     .metavar = "TEXT",
-     .help = "what stands above the figure"},
-    {.name = "question",
-     .type = OPTION_STRING,
-     .offset = AT(about, question),
-     .metavar = "TEXT",
-     .help = "what the experiment is to answer"},
-    {.name = "repeats",
-     .type = OPTION_U64,
-     .offset = AT(about, repeats),
-     .metavar = "N",
-     .fallback = "5",
-     .min = 1,
-     .max = 1000,
-     .help = "samples of every point"},
-    {.name = "measures",
-     .type = OPTION_CHOICE,
-     .offset = AT(about, measures),
-     .metavar = "WHAT",
-     .fallback = "rates",
-     .choices = "rates|counts",
-     .help = "what is claimed: only rates suffer from a saturated generator"},
-    {.name = "endpoints",
-     .type = OPTION_CHOICE,
-     .offset = AT(about, endpoints),
-     .metavar = "WHAT",
-     .fallback = "ignored",
-     .choices = "ignored|checked",
-     .help = "checked: every endpoint is asked first, and its answer held against CONTRACT.md"},
-    {0},
-};
-
-static const struct option_def cluster_options[] = {
-    {.name = "servers",
-     .type = OPTION_U64,
-     .offset = AT(cluster, servers),
-     .metavar = "N",
-     .fallback = "3",
-     .min = 1,
-     .max = EXPERIMENT_MAX_SERVERS,
-     .help = "servers at the start"},
-    {.name = "placement",
-     .type = OPTION_STRING,
-     .offset = AT(cluster, placement),
-     .metavar = "NAME[:k=v,…]",
-     .fallback = "slots",
-     .help = "what maps a request to a server"},
-    {.name = "hash",
-     .type = OPTION_STRING,
-     .offset = AT(cluster, hash),
-     .metavar = "NAME[:k=v,…]",
-     .fallback = "quadratic",
-     .help = "the hash of requests and servers, or REQUEST/SERVER"},
-    {.name = "spawner",
-     .type = OPTION_STRING,
-     .offset = AT(cluster, spawner),
-     .metavar = "NAME[:k=v,…]",
-     .fallback = "process",
-     .help = "what starts the servers"},
-    {.name = "threads",
-     .type = OPTION_U64,
-     .offset = AT(cluster, threads),
-     .metavar = "N",
-     .fallback = "1",
-     .min = 1,
-     .max = 64,
-     .help = "worker threads of the load balancer"},
-    {0},
-};
-
-static const struct option_def load_options[] = {
-    {.name = "requests",
-     .type = OPTION_U64,
-     .offset = AT(load, requests),
-     .metavar = "N",
-     .fallback = "10000",
-     .min = 1,
-     .max = 1000000000,
-     .help = "requests of one sample; a duration takes their place"},
-    {.name = "duration",
-     .type = OPTION_DURATION,
-     .offset = AT(load, duration_ns),
-     .metavar = "TIME",
-     .fallback = "0s",
-     .max = UINT64_C(600) * NS_PER_S,
-     .help = "send for so long; 0s: until all requests are sent"},
-    {.name = "in_flight",
-     .type = OPTION_U64,
-     .offset = AT(load, in_flight),
-     .metavar = "N",
-     .fallback = "64",
-     .min = 1,
-     .max = 65536,
-     .help = "requests under way at once"},
-    {.name = "rate",
-     .type = OPTION_DOUBLE,
-     .offset = AT(load, rate),
-     .metavar = "R",
-     .fallback = "0",
-     .max = 1000000,
-     .help = "open loop: so many requests a second, whatever becomes of them, in_flight being a "
-             "limit; 0: closed loop"},
-    {.name = "arrivals",
-     .type = OPTION_CHOICE,
-     .offset = AT(load, arrivals),
-     .metavar = "WHEN",
-     .fallback = "constant",
-     .choices = "constant|poisson",
-     .help = "of an open loop: evenly spaced, or independent of each other"},
-    {.name = "client",
-     .type = OPTION_STRING,
-     .offset = AT(load, client),
-     .metavar = "NAME[:k=v,…]",
-     .fallback = "curl",
-     .help = "what sends the requests"},
-    {.name = "threads",
-     .type = OPTION_U64,
-     .offset = AT(load, threads),
-     .metavar = "N",
-     .fallback = "1",
-     .min = 1,
-     .max = 64,
-     .help = "threads of the load generator"},
-    {.name = "warmup",
-     .type = OPTION_U64,
-     .offset = AT(load, warmup),
-     .metavar = "N",
-     .fallback = "1000",
-     .max = 1000000000,
-     .help = "requests before those that count"},
-    {.name = "steady_percent",
-     .type = OPTION_U64,
-     .offset = AT(load, steady_percent),
-     .metavar = "PERCENT",
-     .fallback = "0",
-     .max = 100,
-     .help = "warm up, in windows of so many requests as warmup says, until the rates of three in "
-             "a row are within so much; 0: do not ask"},
-    {.name = "steady_windows",
-     .type = OPTION_U64,
-     .offset = AT(load, steady_windows),
-     .metavar = "N",
-     .fallback = "10",
-     .min = 3,
-     .max = EXPERIMENT_MAX_WINDOWS,
-     .help = "windows of the warm-up at most"},
-    {.name = "path",
-     .type = OPTION_STRING,
-     .offset = AT(load, path),
-     .metavar = "/PATH",
-     .fallback = "/home",
-     .help = "what is asked for"},
-    {0},
-};
-
-static const struct option_def axis_options[] = {
-    {.name = "vary",
-     .type = OPTION_STRING,
-     .offset = AT(axis, vary),
-     .metavar = "SECTION.KEY",
-     .help = "the setting that varies"},
-    {.name = "values",
-     .type = OPTION_STRING,
-     .offset = AT(axis, values_text),
-     .metavar = "VALUE …",
-     .help = "its values, separated by blanks"},
-    {.name = "labels",
-     .type = OPTION_STRING,
-     .offset = AT(axis, labels_text),
-     .metavar = "LABEL | …",
-     .help = "what the figure calls them, separated by |"},
-    {0},
-};
-
-static const struct option_def figure_options[] = {
-    {.name = "kind",
-     .type = OPTION_STRING,
-     .offset = AT(figure, kind_text),
-     .metavar = "KIND …",
-     .fallback = "shares",
-     .help = "the figures: plots/KIND.gp each"},
-    {.name = "table",
-     .type = OPTION_CHOICE,
-     .offset = AT(figure, table),
-     .metavar = "ROWS",
-     .fallback = "servers",
-     .choices = "servers|points|events|steps",
-     .help = "one row a server of every point, one a point, one an event, or one a step that "
-             "followed events of one kind"},
-    {0},
-};
-
-/* Where a section's values go; varies: an axis may change its keys. */
-struct section {
-    const char *name;
-    const struct option_def *options;
-    size_t offset; /* in struct experiment */
-    bool varies;
-};
-
-#define IN(field) offsetof(struct experiment, field)
-
-static const struct section sections[] = {
-    {"experiment", about_options, IN(about), false},
-    {"cluster", cluster_options, IN(settings.cluster), true},
-    {"load", load_options, IN(settings.load), true},
-    {"axis", axis_options, IN(axes[0]), false},
-    {"axis2", axis_options, IN(axes[1]), false},
-    {"figure", figure_options, IN(figure), false},
-};
-
-#define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
-/* Its keys are times, not options. */
-#define EVENTS_SECTION "events"
-
-/* ——— names: what there is, and what was meant ——— */
-
-static const struct section *section_find(const char *name, size_t n)
-{
-    for (size_t i = 0; i < N_SECTIONS; i++)
-        if (strlen(sections[i].name) == n && !memcmp(sections[i].name, name, n))
-            return &sections[i];
-    return NULL;
-}
-
-static int fail_unknown_section(const char *name, struct err *err)
-{
-    const char *names[N_SECTIONS + 1];
-    for (size_t i = 0; i < N_SECTIONS; i++)
-        names[i] = sections[i].name;
-    names[N_SECTIONS] = EVENTS_SECTION;
-    const char *meant = option_suggest(name, names, N_SECTIONS + 1);
-    if (meant)
-        return err_set(err, -EINVAL, "unknown section [%s]: did you mean [%s]?", name, meant);
-    return err_set(
-        err, -EINVAL,
-        "unknown section [%s]: there are experiment, cluster, load, axis, axis2, events, "
-        "figure",
-        name);
-}
-
-static int fail_unknown_key(const struct section *section, const char *key, struct err *err)
-{
-    const char *names[16];
-    size_t n = 0;
-    struct buf all;
-    buf_init(&all, 1024);
-    for (const struct option_def *def = section->options; def->name; def++) {
-        names[n++] = def->name;
-        buf_appendf(&all, "%s%s", buf_len(&all) ? ", " : "", def->name);
-    }
-    const char *meant = option_suggest(key, names, n);
-    if (meant)
-        err_set(err, -EINVAL, "unknown key '%s' in [%s]: did you mean '%s'?", key, section->name,
-                meant);
-    else
-        err_set(err, -EINVAL, "unknown key '%s' in [%s]: there are %s", key, section->name,
-                buf_str(&all));
-    buf_done(&all);
-    return -EINVAL;
-}
-
-/* "cluster.hash" → its section and row. */
-static int setting_find(const char *dotted, const struct section **ret_section,
-                        const struct option_def **ret_def, struct err *err)
-{
-    const char *dot = strchr(dotted, '.');
-    if (!dot)
-        return err_set(err, -EINVAL, "'%s' is not of the form SECTION.KEY", dotted);
-    const struct section *section = section_find(dotted, (size_t)(dot - dotted));
-    if (!section) {
-        char *name = mem_strndup(dotted, (size_t)(dot - dotted));
-        fail_unknown_section(name, err);
-        free(name);
-        return -EINVAL;
-    }
-    const struct option_def *def = option_find(section->options, dot + 1, strlen(dot + 1));
-    if (!def)
-        return fail_unknown_key(section, dot + 1, err);
-    *ret_section = section;
-    *ret_def = def;
-    return 0;
-}
+/* CONTRACT.md, "Default configuration". */
+#define DEFAULT_SHARD_SIZE 4096
 
 /* ——— overrides ——— */
 
@@ -349,6 +55,25 @@ static int override_apply(struct experiment *experiment, struct ini_entries *ent
 
 /* ——— from entries to fields ——— */
 
+/* "6/4/3 = 29 105" of what others published. */
+static int published_add(struct experiment *experiment, const struct ini_entry *entry,
+                         struct err *err)
+{
+    struct experiment_published *published = &experiment->published[experiment->n_published];
+    char *end, *last;
+    if (experiment->n_published == EXPERIMENT_MAX_PUBLISHED)
+        return err_set(err, -EINVAL, "published: at most %d rows", EXPERIMENT_MAX_PUBLISHED);
+    published->label = entry->key;
+    published->write = strtod(entry->value, &end);
+    published->read = strtod(end, &last);
+    if (end == entry->value || last == end || *last || !(published->write > 0) ||
+        !(published->read > 0) || published->write > 1e12 || published->read > 1e12)
+        return err_set(err, -EINVAL, "published: '%s' is not of the form WRITES READS, requests/s",
+                       entry->value);
+    experiment->n_published++;
+    return 0;
+}
+
 /* Adds where an entry stands to the error. */
 static int fail_at(const struct ini_entry *entry, const char *origin, struct err *err)
 {
@@ -369,8 +94,13 @@ static int entries_apply(struct experiment *experiment, const struct ini_entries
                 return fail_at(entry, origin, err);
             continue;
         }
+        if (!strcmp(entry->section, PUBLISHED_SECTION)) {
+            if (entry->key && published_add(experiment, entry, err) < 0)
+                return fail_at(entry, origin, err);
+            continue;
+        }
         if (!section) {
-            fail_unknown_section(entry->section, err);
+            section_fail_unknown(entry->section, err);
             return fail_at(entry, origin, err);
         }
         if (!entry->key)
@@ -378,7 +108,7 @@ static int entries_apply(struct experiment *experiment, const struct ini_entries
         const struct option_def *def =
             option_find(section->options, entry->key, strlen(entry->key));
         if (!def) {
-            fail_unknown_key(section, entry->key, err);
+            section_fail_unknown_key(section, entry->key, err);
             return fail_at(entry, origin, err);
         }
         if (option_set(def, (char *)experiment + section->offset, entry->value, err) < 0)
@@ -391,25 +121,26 @@ static int entries_apply(struct experiment *experiment, const struct ini_entries
 static cJSON *texts_collect(struct ini_entries *entries)
 {
     cJSON *texts = cJSON_CreateObject();
-    for (size_t i = 0; i < N_SECTIONS; i++) {
-        cJSON *section = cJSON_AddObjectToObject(texts, sections[i].name);
-        for (const struct option_def *def = sections[i].options; def->name; def++) {
-            const struct ini_entry *entry = ini_find(entries, sections[i].name, def->name);
+    for (size_t i = 0; experiment_sections[i].name; i++) {
+        cJSON *section = cJSON_AddObjectToObject(texts, experiment_sections[i].name);
+        for (const struct option_def *def = experiment_sections[i].options; def->name; def++) {
+            const struct ini_entry *entry =
+                ini_find(entries, experiment_sections[i].name, def->name);
             const char *value = entry ? entry->value : def->fallback;
             if (value)
                 cJSON_AddStringToObject(section, def->name, value);
         }
         if (!section->child)
-            cJSON_DeleteItemFromObjectCaseSensitive(texts, sections[i].name);
+            cJSON_DeleteItemFromObjectCaseSensitive(texts, experiment_sections[i].name);
     }
     for (size_t i = 0; i < entries->n; i++) {
         const struct ini_entry *entry = &entries->at[i];
-        if (strcmp(entry->section, EVENTS_SECTION) || !entry->key)
+        if (section_find(entry->section, strlen(entry->section)) || !entry->key)
             continue;
-        cJSON *events = cJSON_GetObjectItemCaseSensitive(texts, EVENTS_SECTION);
-        if (!events)
-            events = cJSON_AddObjectToObject(texts, EVENTS_SECTION);
-        cJSON_AddStringToObject(events, entry->key, entry->value);
+        cJSON *section = cJSON_GetObjectItemCaseSensitive(texts, entry->section);
+        if (!section)
+            section = cJSON_AddObjectToObject(texts, entry->section);
+        cJSON_AddStringToObject(section, entry->key, entry->value);
     }
     return texts;
 }
@@ -439,50 +170,6 @@ static int split(struct arena *arena, const char *text, const char *separators, 
 
 /* ——— checks that need more than one key ——— */
 
-static int load_check(const struct experiment_load *load, struct err *err)
-{
-    struct spec client;
-    int status = spec_parse(&client_family, load->client, &client, err);
-    if (status < 0)
-        return err_prefix(err, "client");
-    spec_done(&client);
-    if (load->threads > load->in_flight)
-        return err_set(err, -EINVAL, "%" PRIu64 " threads share %" PRIu64 " in_flight",
-                       load->threads, load->in_flight);
-    if (load->arrivals != EXPERIMENT_CONSTANT && !(load->rate > 0))
-        return err_set(err, -EINVAL, "arrivals are of an open loop, which has a rate");
-    return 0;
-}
-
-/* The parts exist and take their options. */
-static int settings_check(const struct experiment_settings *settings, struct err *err)
-{
-    const struct experiment_cluster *cluster = &settings->cluster;
-    struct hash_choice hash;
-    int status = hash_choice_parse(cluster->hash, &hash, err);
-    if (status < 0)
-        return err_prefix(err, "cluster.hash");
-    hash_choice_done(&hash);
-    struct spec spec;
-    if ((status = spec_parse(&placement_family, cluster->placement, &spec, err)) < 0)
-        return err_prefix(err, "cluster.placement");
-    spec_done(&spec);
-    if ((status = spec_parse(&spawner_family, cluster->spawner, &spec, err)) < 0)
-        return err_prefix(err, "cluster.spawner");
-    spec_done(&spec);
-    if ((status = load_check(&settings->load, err)) < 0)
-        return err_prefix(err, "load");
-    if (settings->load.steady_percent && !settings->load.warmup)
-        return err_set(err, -EINVAL, "load.steady_percent: windows of load.warmup = 0 requests");
-    const char *path = settings->load.path;
-    if (path[0] != '/')
-        return err_set(err, -EINVAL, "load.path: '%s' does not begin with '/'", path);
-    for (const char *c = path; *c; c++)
-        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
-            return err_set(err, -EINVAL, "load.path: '%s' has bytes that no path has", path);
-    return 0;
-}
-
 static int about_check(const struct experiment_about *about, struct err *err)
 {
     if (!about->name || !about->title || !about->question)
@@ -496,24 +183,71 @@ static int about_check(const struct experiment_about *about, struct err *err)
     return 0;
 }
 
+/* The keys of an axis exist and may vary. */
+static int axis_check_keys(struct arena *arena, struct experiment_axis *axis, struct err *err)
+{
+    int n = split(arena, axis->vary, ",", axis->keys, EXPERIMENT_MAX_VARIED);
+    if (n < 0)
+        return err_set(err, -EINVAL, "vary: at most %d keys at once", EXPERIMENT_MAX_VARIED);
+    axis->n_keys = (size_t)n;
+    for (size_t i = 0; i < axis->n_keys; i++) {
+        const struct section *section = NULL;
+        const struct option_def *def = NULL;
+        if (setting_find(axis->keys[i], &section, &def, err) < 0)
+            return err_prefix(err, "vary");
+        assert(section && def);
+        if (!section->varies)
+            return err_set(err, -EINVAL, "vary: '%s' cannot vary; keys of cluster and load can",
+                           axis->keys[i]);
+    }
+    return n ? 0 : err_set(err, -EINVAL, "vary: there is no key");
+}
+
+/* Gives the keys of an axis its i-th value. */
+static int axis_apply(const struct experiment_axis *axis, size_t i, struct experiment *experiment,
+                      struct err *err)
+{
+    for (size_t k = 0; k < axis->n_keys; k++) {
+        const struct section *section = NULL;
+        const struct option_def *def = NULL;
+        int status = setting_find(axis->keys[k], &section, &def, err);
+        assert(status == 0 && section && def); /* found when it was parsed */
+        status = option_set(def, (char *)experiment + section->offset, axis->parts[i][k], err);
+        if (status < 0)
+            return status;
+    }
+    return 0;
+}
+
+/* A value is that of the one key, or one of each, joined by ','. */
+static int axis_check_value(struct arena *arena, struct experiment_axis *axis, size_t i,
+                            struct err *err)
+{
+    const char *value = axis->values[i];
+    if (axis->n_keys == 1) {
+        axis->parts[i][0] = value;
+        return 0;
+    }
+    int n = split(arena, value, ",", axis->parts[i], EXPERIMENT_MAX_VARIED);
+    if (n != (int)axis->n_keys)
+        return err_set(err, -EINVAL, "'%s' is not a value of each of %zu keys, joined by ','",
+                       value, axis->n_keys);
+    return 0;
+}
+
 static int axis_check(struct experiment *experiment, struct experiment_axis *axis, struct err *err)
 {
-    const struct section *section = NULL;
-    const struct option_def *def = NULL;
-    if (setting_find(axis->vary, &section, &def, err) < 0)
-        return err_prefix(err, "vary");
-    assert(section && def);
-    if (!section->varies)
-        return err_set(err, -EINVAL, "vary: '%s' cannot vary; keys of cluster and load can",
-                       axis->vary);
-    int n = split(&experiment->arena, axis->values_text ? axis->values_text : "", " \t",
-                  axis->values, EXPERIMENT_MAX_VALUES);
+    struct arena *arena = &experiment->arena;
+    if (axis_check_keys(arena, axis, err) < 0)
+        return -EINVAL;
+    int n = split(arena, axis->values_text ? axis->values_text : "", " \t", axis->values,
+                  EXPERIMENT_MAX_VALUES);
     if (n <= 0)
         return err_set(err, -EINVAL, "%s", n ? "too many values" : "values are missing");
     axis->n_values = (size_t)n;
     for (size_t i = 0; i < axis->n_values; i++) {
         struct experiment scratch = *experiment;
-        if (option_set(def, (char *)&scratch + section->offset, axis->values[i], err) < 0)
+        if (axis_check_value(arena, axis, i, err) < 0 || axis_apply(axis, i, &scratch, err) < 0)
             return err_prefix(err, "values");
         for (size_t j = 0; j < i; j++)
             if (!strcmp(axis->values[i], axis->values[j]))
@@ -522,7 +256,7 @@ static int axis_check(struct experiment *experiment, struct experiment_axis *axi
     }
     if (!axis->labels_text)
         return 0;
-    n = split(&experiment->arena, axis->labels_text, "|", axis->labels, EXPERIMENT_MAX_VALUES);
+    n = split(arena, axis->labels_text, "|", axis->labels, EXPERIMENT_MAX_VALUES);
     if (n != (int)axis->n_values)
         return err_set(err, -EINVAL, "there are %zu values but %d labels", axis->n_values, n);
     return 0;
@@ -568,21 +302,6 @@ static int figure_check(struct experiment *experiment, struct err *err)
     return 0;
 }
 
-/* Events need a load that lasts, and a table of events has events. */
-static int events_check(const struct experiment *experiment,
-                        const struct experiment_settings *settings, struct err *err)
-{
-    const struct event_list *events = &experiment->events;
-    if (!events->n &&
-        (experiment->figure.table == TABLE_EVENTS || experiment->figure.table == TABLE_STEPS))
-        return err_set(err, -EINVAL, "figure.table: there are no events");
-    if (events->n && events->at[events->n - 1].at_ns >= settings->load.duration_ns)
-        return err_set(err, -EINVAL,
-                       "load.duration: the load must go on after the last event, at %.3g s",
-                       (double)events->at[events->n - 1].at_ns / (double)NS_PER_S);
-    return 0;
-}
-
 static int experiment_check(struct experiment *experiment, struct err *err)
 {
     int status = about_check(&experiment->about, err);
@@ -592,12 +311,20 @@ static int experiment_check(struct experiment *experiment, struct err *err)
         return status;
     if ((status = figure_check(experiment, err)) < 0)
         return status;
+    struct experiment_settings first;
+    experiment_point(experiment, 0, &first);
     for (size_t i = 0; i < experiment_n_points(experiment); i++) {
         struct experiment_settings settings;
         experiment_point(experiment, i, &settings);
-        if ((status = settings_check(&settings, err)) < 0)
+        if ((status = experiment_check_settings(&settings, err)) < 0)
             return status;
-        if ((status = events_check(experiment, &settings, err)) < 0)
+        if (!experiment_is_alike(&first, &settings))
+            return err_set(err, -EINVAL,
+                           "all points have a database and the same of load.write and load.read, "
+                           "or none has");
+        if ((status = experiment_check_figure(experiment, &settings, err)) < 0)
+            return status;
+        if ((status = experiment_check_events(experiment, &settings, err)) < 0)
             return status;
     }
     return 0;
@@ -614,8 +341,9 @@ int experiment_parse(const char *text, size_t n, const char *origin, const char 
     if (!err)
         err = &unread; /* err_prefix() hands its code on */
     arena_init(&experiment.arena);
-    for (size_t i = 0; i < N_SECTIONS; i++)
-        option_set_defaults(sections[i].options, (char *)&experiment + sections[i].offset);
+    for (size_t i = 0; experiment_sections[i].name; i++)
+        option_set_defaults(experiment_sections[i].options,
+                            (char *)&experiment + experiment_sections[i].offset);
 
     int status = ini_read_entries(text, n, origin, &experiment.arena, entries, err);
     for (size_t i = 0; i < n_overrides && status >= 0; i++)
@@ -669,22 +397,76 @@ size_t experiment_value_index(const struct experiment *experiment, size_t point,
     return point % experiment->axes[axis].n_values;
 }
 
+/* Where the option of a workload's text stands, past its '='; NULL: it is not said. */
+static const char *find_option(const char *workload, const char *name)
+{
+    size_t n = strlen(name);
+    const char *at = strchr(workload, ':');
+    while (at && (strncmp(at + 1, name, n) || at[1 + n] != '='))
+        at = strchr(at + 1, ',');
+    return at ? at + 2 + n : NULL;
+}
+
+uint64_t experiment_rows_a_request(const char *workload)
+{
+    const char *rows = find_option(workload, "rows");
+    return rows ? strtoull(rows, NULL, 0) : 1;
+}
+
+bool experiment_says_ids(const char *workload)
+{
+    return find_option(workload, "ids") || find_option(workload, "low");
+}
+
+/* Of a database: what was not said. Not defaults of the table, so that the manifests of those that
+ * have none know nothing of it. */
+static void settings_complete(struct experiment_settings *settings)
+{
+    struct experiment_cluster *cluster = &settings->cluster;
+    struct experiment_load *load = &settings->load;
+    const char *other = load->read ? load->read : load->workload;
+    uint64_t n_rows = load->preload;
+    cluster->replicas = cluster->replicas ? cluster->replicas : 3;
+    cluster->store = cluster->store ? cluster->store : "memory";
+    if (load->write && load->requests && !experiment_says_ids(load->write)) {
+        uint64_t n = (load->warmup + load->requests) * experiment_rows_a_request(load->write);
+        load->write_keys = (struct experiment_range){load->preload, n};
+        n_rows += n;
+    }
+    if (other && !experiment_says_ids(other))
+        load->other_keys = (struct experiment_range){0, n_rows};
+    if (cluster->shard_size)
+        return;
+    uint64_t n_shards = experiment_shape(cluster).shards;
+    bool known = n_rows && (!load->write || load->write_keys.n);
+    cluster->shard_size = known ? (n_rows + n_shards - 1) / n_shards : DEFAULT_SHARD_SIZE;
+}
+
 void experiment_point(const struct experiment *experiment, size_t point,
                       struct experiment_settings *ret_settings)
 {
     struct experiment at_point = *experiment;
     for (size_t i = 0; i < experiment->n_axes; i++) {
         const struct experiment_axis *axis = &experiment->axes[i];
-        const struct section *section = NULL;
-        const struct option_def *def = NULL;
-        int status = setting_find(axis->vary, &section, &def, NULL);
-        assert(status == 0 && section && def);
-        status = option_set(def, (char *)&at_point + section->offset,
-                            axis->values[experiment_value_index(experiment, point, i)], NULL);
+        int status =
+            axis_apply(axis, experiment_value_index(experiment, point, i), &at_point, NULL);
         assert(status == 0); /* tried when it was parsed */
         (void)status;
     }
+    struct experiment_cluster *cluster = &at_point.settings.cluster;
     if (at_point.settings.load.duration_ns)
         at_point.settings.load.requests = 0;
+    if (cluster->grow && !strcmp(cluster->grow, "none"))
+        cluster->grow = NULL;
+    if (cluster->shards)
+        settings_complete(&at_point.settings);
     *ret_settings = at_point.settings;
+}
+
+struct layout_shape experiment_shape(const struct experiment_cluster *cluster)
+{
+    struct layout_shape shape = {cluster->servers, cluster->shards, cluster->replicas};
+    if (cluster->grow)
+        layout_parse_shape(cluster->grow, &shape, NULL);
+    return shape;
 }

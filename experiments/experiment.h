@@ -3,13 +3,26 @@
  *
  *     [experiment]  name title question repeats measures
  *     [cluster]     servers placement hash threads spawner
+ *                   shards replicas shard_size store grow: of a database
  *     [load]        requests duration in_flight rate arrivals client threads warmup steady_percent
  *                   steady_windows path
+ *                   workload, or write and read, keys, preload: of a database
  *     [axis]        vary (SECTION.KEY)  values (blank-separated)  labels (separated by |)
  *     [axis2]       the same: the points are then the product, [axis2] turning fastest
+ *     [published]   LABEL = WRITES READS: what others measured, in requests/s, for the figure
  *     [events]      at TIME = what is done to the cluster then (events.h)
  *     [figure]      kind (plots/KIND.gp, several are allowed)  table (servers, points, events,
  * steps)
+ *
+ * With shards the cluster is a database (layout.h): /init puts `replicas` copies of each of
+ * `shards` shards of `shard_size` keys on `servers` servers, which keep them in `store`; then
+ * `preload` rows are written; then it grows by /add to the shape that `grow` says, "10/6/8" being
+ * 10 servers, 6 shards, 8 replicas. What is measured is `workload`, or first `write` and then
+ * `read` in the same cluster (either may be missing), each a `quoit load --workload` with all the
+ * settings of [load]. In the end the preloaded rows must be there.
+ *
+ * An axis may vary several keys at once: `vary = cluster.servers,cluster.replicas` takes values
+ * such as 7,7.
  *
  * Every key is a row of an option table (core/option.h); a key that is unknown, twice there or of a
  * bad value is an error that names file, line and what was probably meant. An indented line goes on
@@ -18,17 +31,21 @@
 #define QUOIT_EXPERIMENTS_EXPERIMENT_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/arena.h"
 #include "core/err.h"
 #include "experiments/events.h"
+#include "experiments/layout.h"
 
 #define EXPERIMENT_MAX_AXES 2
 #define EXPERIMENT_MAX_VALUES 32
 #define EXPERIMENT_MAX_SERVERS 64
 #define EXPERIMENT_MAX_KINDS 8
+#define EXPERIMENT_MAX_VARIED 4 /* keys of one axis */
+#define EXPERIMENT_MAX_PUBLISHED 8
 #define EXPERIMENT_MAX_WINDOWS 32
 #define EXPERIMENT_MAX_SAMPLES 5000
 #define EXPERIMENT_MAX_FILE_BYTES (64 * 1024)
@@ -57,6 +74,16 @@ struct experiment_cluster {
     const char *placement;
     const char *hash;
     const char *spawner;
+    uint64_t shards; /* 0: no database, and the rest is nothing */
+    uint64_t replicas;
+    uint64_t shard_size; /* keys; by experiment_point() when it was not said */
+    const char *store;   /* a store_family spec */
+    const char *grow;    /* layout_parse_shape() takes it; NULL: it stays as it was made */
+};
+
+/* Keys low … low + n − 1. n is 0 where the workload says so itself, or nobody can. */
+struct experiment_range {
+    uint64_t low, n;
 };
 
 struct experiment_load {
@@ -71,6 +98,13 @@ struct experiment_load {
     uint64_t steady_percent; /* see warmup.h; 0 = the warm-up has one length */
     uint64_t steady_windows;
     const char *path;
+    const char *workload; /* of workload_family; NULL: `path` is asked for, or write and read are */
+    const char *write;    /* the same, of the two phases */
+    const char *read;
+    const char *keys; /* of keys_family: which keys they read and change; NULL: uniformly any */
+    uint64_t preload; /* rows of keys 0 … preload − 1, written before the cluster grows */
+    /* By experiment_point(): what is written, and what is read or mixed. */
+    struct experiment_range write_keys, other_keys;
 };
 
 /* What may vary: the settings of one point. Copied by value. */
@@ -80,10 +114,13 @@ struct experiment_settings {
 };
 
 struct experiment_axis {
-    const char *vary; /* "cluster.hash"; NULL = the experiment has no such axis */
+    const char *vary; /* "cluster.hash", or several joined by ','; NULL = there is no such axis */
     const char *values_text;
     const char *labels_text; /* NULL = the values are their own labels */
+    const char *keys[EXPERIMENT_MAX_VARIED];
+    size_t n_keys;
     const char *values[EXPERIMENT_MAX_VALUES];
+    const char *parts[EXPERIMENT_MAX_VALUES][EXPERIMENT_MAX_VARIED]; /* of a value, one a key */
     const char *labels[EXPERIMENT_MAX_VALUES];
     size_t n_values;
 };
@@ -93,6 +130,12 @@ struct experiment_figure {
     int table; /* enum experiment_table */
     const char *kinds[EXPERIMENT_MAX_KINDS];
     size_t n_kinds;
+};
+
+/* What others measured: a row of the table, a mark in the figure. */
+struct experiment_published {
+    const char *label;
+    double write, read; /* requests/s */
 };
 
 /* All texts live in the arena. Not to be moved once parsed: nothing points inward, but the arena
@@ -105,6 +148,8 @@ struct experiment {
     size_t n_axes;
     struct event_list events; /* empty: the cluster is left alone */
     struct experiment_figure figure;
+    struct experiment_published published[EXPERIMENT_MAX_PUBLISHED];
+    size_t n_published;
     cJSON *texts; /* {"section": {"key": "value as given or the default"}} for the manifest */
 };
 
@@ -126,5 +171,17 @@ size_t experiment_value_index(const struct experiment *experiment, size_t point,
 /* The settings of one point, axes applied. */
 void experiment_point(const struct experiment *experiment, size_t point,
                       struct experiment_settings *ret_settings);
+/* Servers, shards and replicas once it has grown; of a database. */
+struct layout_shape experiment_shape(const struct experiment_cluster *cluster);
+
+/* What `rows=N` in a workload's text says; 1 without it. */
+uint64_t experiment_rows_a_request(const char *workload);
+/* It says which keys. */
+bool experiment_says_ids(const char *workload);
+
+static inline bool experiment_has_database(const struct experiment_settings *settings)
+{
+    return settings->cluster.shards > 0;
+}
 
 #endif

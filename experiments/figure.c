@@ -13,7 +13,9 @@
 #include "core/mem.h"
 #include "experiments/child.h"
 #include "experiments/course_outcome.h"
+#include "experiments/database_outcome.h"
 #include "experiments/healing.h"
+#include "experiments/laboratory.h"
 #include "experiments/outcome.h"
 #include "experiments/sample.h"
 
@@ -129,16 +131,37 @@ static void print_metric_fields(const cJSON *number, struct buf *out)
     }
 }
 
+/* The names of the metrics: those every result has columns of, then what else the first point has.
+ * Returns how many. */
+static size_t metric_names(const cJSON *result, const char **names, size_t max)
+{
+    const cJSON *metric;
+    size_t n = 0;
+    for (const struct sample_metric *base = sample_metrics; base->name; base++)
+        names[n++] = base->name;
+    const cJSON *first = cJSON_GetArrayItem(json_get(result, "points"), 0);
+    cJSON_ArrayForEach (metric, json_get(first, "metrics")) {
+        size_t i = 0;
+        while (i < n && strcmp(names[i], metric->string))
+            i++;
+        if (i == n && n < max)
+            names[n++] = metric->string;
+    }
+    return n;
+}
+
 static void print_point_rows(const cJSON *result, struct buf *out)
 {
     const cJSON *point;
+    const char *names[SAMPLE_N_METRICS + SAMPLE_MAX_METRICS];
+    size_t n_names = metric_names(result, names, sizeof(names) / sizeof(names[0]));
     int n_point = 0;
     buf_append_str(out, "$points << QUOIT_END\npoint\tn_servers\trequests");
     print_metric_columns("peak", out);
     print_metric_columns("least", out);
     print_metric_columns("most", out);
-    for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
-        print_metric_columns(metric->name, out);
+    for (size_t i = 0; i < n_names; i++)
+        print_metric_columns(names[i], out);
     buf_append_str(out, "\n");
     cJSON_ArrayForEach (point, json_get(result, "points")) {
         buf_appendf(out, "%d\t", ++n_point);
@@ -148,8 +171,8 @@ static void print_point_rows(const cJSON *result, struct buf *out)
         print_metric_fields(json_get(point, "peak_to_mean"), out);
         print_metric_fields(json_get(point, "least"), out);
         print_metric_fields(json_get(point, "most"), out);
-        for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
-            print_metric_fields(json_get(json_get(point, "metrics"), metric->name), out);
+        for (size_t i = 0; i < n_names; i++)
+            print_metric_fields(json_get(json_get(point, "metrics"), names[i]), out);
         buf_append_str(out, "\n");
     }
     buf_append_str(out, "QUOIT_END\n");
@@ -163,6 +186,10 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
         print_text_variable(texts[i], outcome_text(result, texts[i]), out);
     print_text_variable("theme", theme, out);
     print_text_variable("output", output, out);
+    if (laboratory_is_result(result)) {
+        laboratory_print_variables(result, out);
+        return;
+    }
     buf_append_str(out, "requests = ");
     print_number(outcome_number(result, "requests"), out);
     buf_append_str(out, "\nrepeats = ");
@@ -185,6 +212,7 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
     print_number_array(result, "fit_p", "fit", "p", out);
     print_server_rows(result, out);
     print_point_rows(result, out);
+    database_print_variables(result, out);
     course_print_variables(result, out);
     healing_print_variables(result, out);
 }

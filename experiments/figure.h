@@ -15,6 +15,7 @@
  *     $points    one row a point, columns by name: point n_servers requests, and of every metric M
  *                of sample_metrics[], as of least, most (counts of one
  *                server) and peak (most/mean): M_median M_low M_high M_min M_max
+ *     conditions shape ratio_write …   of databases: database_outcome.h
  *     $timeline $events $steps …   of an experiment with events: course_outcome.h, healing.h
  *
  * The same result gives the same bytes. */

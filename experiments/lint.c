@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/store.h"
 #include "core/build_info.h"
 #include "core/mem.h"
 #include "experiments/outcome.h"
@@ -64,7 +65,10 @@ static void plan_cores(const struct experiment *experiment, unsigned n_cores, cJ
     for (size_t i = 0; i < experiment_n_points(experiment); i++) {
         struct experiment_settings settings;
         experiment_point(experiment, i, &settings);
-        uint64_t n = settings.cluster.servers + settings.cluster.threads + settings.load.threads;
+        uint64_t n =
+            (experiment_has_database(&settings) ? experiment_shape(&settings.cluster).servers
+                                                : settings.cluster.servers) +
+            settings.cluster.threads + settings.load.threads;
         most = n > most ? n : most;
     }
     if (most > n_cores)
@@ -152,14 +156,17 @@ static void print_where(const struct experiment *experiment, size_t point, struc
     }
 }
 
-static void run_outliers(const struct run *run, const struct summary *summary, cJSON *list)
+/* Of one rate: a sample's, or a phase's. */
+static void run_outliers_of(const struct run *run, const struct summary *summary, size_t metric,
+                            cJSON *list)
 {
-    const struct sample_metric *rate = &sample_metrics[0];
     double *values = mem_zalloc(run->n_samples + 1, sizeof(*values));
     struct buf where;
     buf_init(&where, 0);
     for (size_t p = 0; p < summary->n_points; p++) {
         const struct summary_point *point = &summary->points[p];
+        const struct sample_metric *rate = &sample_metrics_of(&point->settings.load)[metric];
+        const char *phase = sample_phase_name(rate->phase);
         print_where(run->experiment, p, &where);
         for (size_t i = 0; i < point->n_samples; i++)
             values[i] = sample_metric_value(point->samples[i], rate);
@@ -167,14 +174,41 @@ static void run_outliers(const struct run *run, const struct summary *summary, c
             double z = lint_outlier_z(values, point->n_samples, i);
             if (z > LINT_OUTLIER_Z)
                 object(list, "outlier",
-                       "%srepeat %" PRIu64 ": %.0f requests/s beside a median of %.0f (modified "
-                       "z-score %.1f)",
-                       buf_str(&where), point->samples[i]->repeat + 1, values[i],
-                       point->metrics[0].median, z);
+                       "%s%s%srepeat %" PRIu64 ": %.0f requests/s beside a median of %.0f "
+                       "(modified z-score %.1f)",
+                       buf_str(&where), phase, *phase ? ", " : "", point->samples[i]->repeat + 1,
+                       values[i], point->metrics[metric].median, z);
         }
     }
     buf_done(&where);
     free(values);
+}
+
+static bool is_rate(const struct sample_metric *metric)
+{
+    return !strcmp(metric->unit, "requests/s");
+}
+
+/* Rates have the same places at all points. */
+static void run_outliers(const struct run *run, const struct summary *summary, cJSON *list)
+{
+    const struct sample_metric *metrics = sample_metrics_of(&summary->points[0].settings.load);
+    for (size_t m = 0; metrics[m].name; m++)
+        if (is_rate(&metrics[m]))
+            run_outliers_of(run, summary, m, list);
+}
+
+/* Of a point's rates: width of the interval over the median. */
+static double widest_interval(const struct summary_point *point)
+{
+    const struct sample_metric *metrics = sample_metrics_of(&point->settings.load);
+    double widest = 0;
+    for (size_t m = 0; metrics[m].name && point->n_samples; m++) {
+        const struct summary_number *rate = &point->metrics[m];
+        if (is_rate(&metrics[m]) && rate->median > 0)
+            widest = fmax(widest, (rate->interval.high - rate->interval.low) / rate->median);
+    }
+    return widest;
 }
 
 /* Wide intervals, short samples. */
@@ -184,16 +218,16 @@ static void run_spread(const struct summary *summary, cJSON *list)
     double widest = 0, shortest = INFINITY;
     for (size_t p = 0; p < summary->n_points; p++) {
         const struct summary_point *point = &summary->points[p];
-        const struct summary_number *rate = &point->metrics[0];
+        double width = widest_interval(point);
         n_points += point->n_samples > 0;
-        double width = point->n_samples && rate->median > 0
-                           ? (rate->interval.high - rate->interval.low) / rate->median
-                           : 0;
         n_wide += width > 0.1;
         widest = fmax(widest, width);
         for (size_t i = 0; i < point->n_samples; i++) {
-            n_short += point->samples[i]->seconds < LINT_MIN_SECONDS;
-            shortest = fmin(shortest, point->samples[i]->seconds);
+            double seconds = INFINITY;
+            for (const struct sample *load = point->samples[i]; load; load = load->then)
+                seconds = fmin(seconds, load->seconds);
+            n_short += seconds < LINT_MIN_SECONDS;
+            shortest = fmin(shortest, seconds);
         }
     }
     if (n_wide)
@@ -217,12 +251,33 @@ static void run_warmup(const struct run *run, cJSON *list)
                run->n_samples);
 }
 
+/* What is synced to memory is synced for nothing. */
+static void run_durability(const struct run *run, const struct summary *summary, cJSON *list)
+{
+    bool durable = false;
+    for (size_t p = 0; p < summary->n_points; p++) {
+        const struct experiment_settings *settings = &summary->points[p].settings;
+        struct store_spec store;
+        if (!experiment_has_database(settings) ||
+            store_spec_parse(settings->cluster.store, &store, NULL) < 0)
+            continue;
+        durable = durable || store_spec_caps(&store) & STORE_DURABLE;
+        store_spec_done(&store);
+    }
+    if (durable && (!strcmp(run->storage, "tmpfs") || !strcmp(run->storage, "ramfs")))
+        object(list, "durability",
+               "the stores' files were in memory (%s), where a sync costs nothing: set TMPDIR to a "
+               "folder on a disk",
+               run->storage);
+}
+
 void lint_run(cJSON *objections, const struct run *run, const struct summary *summary)
 {
     if (build_info.dirty)
         object(objections, "source", "built from changes that no commit has");
     if (!claims_rates(run->experiment))
         return;
+    run_durability(run, summary, objections);
     run_warmup(run, objections);
     run_spread(summary, objections);
     run_outliers(run, summary, objections);

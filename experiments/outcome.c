@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "experiments/course_outcome.h"
+#include "experiments/database_outcome.h"
 #include "experiments/healing.h"
 #include "experiments/lint.h"
 #include "experiments/verdict.h"
@@ -38,6 +39,8 @@ static void add_number(cJSON *object, const struct summary_number *number)
 static void add_servers(cJSON *object, const struct summary_point *point)
 {
     cJSON *servers = cJSON_AddArrayToObject(object, "servers");
+    if (experiment_has_database(&point->settings))
+        return;
     for (size_t s = 0; s < point->n_servers; s++) {
         char name[24];
         cJSON *server = cJSON_CreateObject();
@@ -68,14 +71,15 @@ static void add_fit(cJSON *object, const struct summary_point *point)
 static void add_metrics(cJSON *object, const struct summary_point *point)
 {
     cJSON *metrics = cJSON_AddObjectToObject(object, "metrics");
-    for (size_t m = 0; m < SAMPLE_N_METRICS; m++) {
-        cJSON *metric = cJSON_AddObjectToObject(metrics, sample_metrics[m].name);
-        cJSON_AddStringToObject(metric, "unit", sample_metrics[m].unit);
+    const struct sample_metric *list = sample_metrics_of(&point->settings.load);
+    for (size_t m = 0; list[m].name; m++) {
+        cJSON *metric = cJSON_AddObjectToObject(metrics, list[m].name);
+        cJSON_AddStringToObject(metric, "unit", list[m].unit);
         add_number(metric, &point->metrics[m]);
         cJSON *values = cJSON_AddArrayToObject(metric, "values");
         for (size_t i = 0; i < point->n_samples; i++)
-            cJSON_AddItemToArray(
-                values, json_double(sample_metric_value(point->samples[i], &sample_metrics[m])));
+            cJSON_AddItemToArray(values,
+                                 json_double(sample_metric_value(point->samples[i], &list[m])));
     }
 }
 
@@ -92,21 +96,9 @@ static uint64_t point_requests(const struct summary_point *point)
     return n;
 }
 
-static cJSON *point_tree(const struct run *run, const struct summary_point *point, size_t index)
+/* Least, most, and most over mean of the servers' counts. */
+static void add_spread(cJSON *tree, const struct summary_point *point)
 {
-    const struct experiment *experiment = run->experiment;
-    cJSON *tree = cJSON_CreateObject();
-    cJSON *values = cJSON_AddArrayToObject(tree, "values");
-    cJSON *labels = cJSON_AddArrayToObject(tree, "labels");
-    for (size_t a = 0; a < experiment->n_axes; a++) {
-        size_t i = experiment_value_index(experiment, index, a);
-        cJSON_AddItemToArray(values, cJSON_CreateString(experiment->axes[a].values[i]));
-        cJSON_AddItemToArray(labels, cJSON_CreateString(experiment->axes[a].labels[i]));
-    }
-    json_add_uint64(tree, "n_servers", point->n_servers);
-    json_add_uint64(tree, "requests", point_requests(point));
-    json_add_uint64(tree, "n_samples", point->n_samples);
-    add_servers(tree, point);
     const struct {
         const char *name;
         double exact;
@@ -122,10 +114,32 @@ static cJSON *point_tree(const struct run *run, const struct summary_point *poin
         if (point->n_samples)
             add_number(number, numbers[i].measured);
     }
+}
+
+static cJSON *point_tree(const struct run *run, const struct summary *summary, size_t index)
+{
+    const struct experiment *experiment = run->experiment;
+    const struct summary_point *point = &summary->points[index];
+    cJSON *tree = cJSON_CreateObject();
+    cJSON *values = cJSON_AddArrayToObject(tree, "values");
+    cJSON *labels = cJSON_AddArrayToObject(tree, "labels");
+    for (size_t a = 0; a < experiment->n_axes; a++) {
+        size_t i = experiment_value_index(experiment, index, a);
+        cJSON_AddItemToArray(values, cJSON_CreateString(experiment->axes[a].values[i]));
+        cJSON_AddItemToArray(labels, cJSON_CreateString(experiment->axes[a].labels[i]));
+    }
+    json_add_uint64(tree, "n_servers", point->n_servers);
+    json_add_uint64(tree, "requests", point_requests(point));
+    json_add_uint64(tree, "n_samples", point->n_samples);
+    add_servers(tree, point);
+    bool database = experiment_has_database(&point->settings);
+    if (!database)
+        add_spread(tree, point);
     if (point->n_samples) {
-        if (!experiment->events.n) /* else the members change */
+        if (!experiment->events.n && !database) /* else the members change */
             add_fit(tree, point);
         add_metrics(tree, point);
+        database_add_outcome(tree, run, summary, index);
         course_add_outcome(tree, run, point);
         healing_add_outcome(tree, run, point);
     }
@@ -144,8 +158,9 @@ static void add_load(cJSON *result, const struct experiment *experiment)
     cJSON_AddStringToObject(tree, "arrivals",
                             load->arrivals == EXPERIMENT_POISSON ? "poisson" : "constant");
     for (size_t i = 0; i < experiment->n_axes; i++)
-        if (!strncmp(experiment->axes[i].vary, "load.", 5))
-            cJSON_DeleteItemFromObjectCaseSensitive(tree, experiment->axes[i].vary + 5);
+        for (size_t k = 0; k < experiment->axes[i].n_keys; k++)
+            if (!strncmp(experiment->axes[i].keys[k], "load.", 5))
+                cJSON_DeleteItemFromObjectCaseSensitive(tree, experiment->axes[i].keys[k] + 5);
 }
 
 cJSON *outcome_make(const struct run *run, const struct summary *summary)
@@ -181,9 +196,10 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
         cJSON_AddItemToObject(tree, "labels", texts_of(axis->labels, axis->n_values));
         cJSON_AddItemToArray(axes, tree);
     }
+    database_add_conditions(result, run);
     cJSON *points = cJSON_AddArrayToObject(result, "points");
     for (size_t i = 0; i < summary->n_points; i++)
-        cJSON_AddItemToArray(points, point_tree(run, &summary->points[i], i));
+        cJSON_AddItemToArray(points, point_tree(run, summary, i));
     if (run->endpoints)
         cJSON_AddItemToObject(result, "endpoints", cJSON_Duplicate(run->endpoints, true));
     cJSON_AddItemToObject(result, "verdict", verdict_judge(run, summary));
@@ -197,6 +213,10 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
 void outcome_print_samples(const struct run *run, struct buf *out)
 {
     const struct experiment *experiment = run->experiment;
+    struct experiment_settings first;
+    experiment_point(experiment, 0, &first);
+    const struct sample_metric *metrics = sample_metrics_of(&first.load);
+    bool database = experiment_has_database(&first);
     buf_appendf(
         out,
         "# %s: one row a sample, in the order in which they were taken; fields are separated "
@@ -204,19 +224,27 @@ void outcome_print_samples(const struct run *run, struct buf *out)
         "warm-up until "
         "steady, with a ? when it never was; seed: of the load balancer; ok, errors: requests\n",
         experiment->about.name);
-    for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
+    for (const struct sample_metric *metric = metrics; metric->name; metric++)
         buf_appendf(out, "# %s: %s, in %s\n", metric->name, metric->help, metric->unit);
-    buf_append_str(out, "# counts: answers of each server, NAME=N, and of servers that were not "
-                        "there at the start, other=N\n");
+    if (!database)
+        buf_append_str(out, "# counts: answers of each server, NAME=N, and of servers that were "
+                            "not there at the start, other=N\n");
     for (size_t a = 0; a < experiment->n_axes; a++)
         buf_appendf(out, "%s\t", experiment->axes[a].vary);
     buf_append_str(out, "repeat\tat\twindows\tseed\tok\terrors\tseconds");
-    for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
+    for (const struct sample_metric *metric = metrics; metric->name; metric++)
         buf_appendf(out, "\t%s", metric->name);
-    buf_append_str(out, "\tcounts\n");
+    buf_append_str(out, database ? "\n" : "\tcounts\n");
     for (size_t i = 0; i < run->n_samples; i++) {
         const struct sample *sample = &run->samples[i];
         struct experiment_settings settings;
+        uint64_t n_ok = 0, n_errors = 0;
+        double seconds = 0;
+        for (const struct sample *load = sample; load; load = load->then) {
+            n_ok += load->n_ok;
+            n_errors += load->n_errors;
+            seconds += load->seconds;
+        }
         experiment_point(experiment, sample->point, &settings);
         for (size_t a = 0; a < experiment->n_axes; a++) {
             size_t value = experiment_value_index(experiment, sample->point, a);
@@ -224,14 +252,14 @@ void outcome_print_samples(const struct run *run, struct buf *out)
         }
         buf_appendf(out, "%" PRIu64 "\t%.3f\t%zu%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.6f",
                     sample->repeat + 1, sample->at_s, sample->n_windows,
-                    sample->unsteady ? "?" : "", sample->seed, sample->n_ok, sample->n_errors,
-                    sample->seconds);
-        for (const struct sample_metric *metric = sample_metrics; metric->name; metric++)
+                    sample->unsteady ? "?" : "", sample->seed, n_ok, n_errors, seconds);
+        for (const struct sample_metric *metric = metrics; metric->name; metric++)
             buf_appendf(out, "\t%.6g", sample_metric_value(sample, metric));
-        buf_append_str(out, "\t");
-        for (size_t s = 0; s < settings.cluster.servers; s++)
+        if (!database)
+            buf_append_str(out, "\t");
+        for (size_t s = 0; !database && s < settings.cluster.servers; s++)
             buf_appendf(out, "%sServer%zu=%" PRIu64, s ? " " : "", s + 1, sample->counts[s]);
-        if (sample->n_strangers)
+        if (sample->n_strangers && !database)
             buf_appendf(out, " other=%" PRIu64, sample->n_strangers);
         buf_append_str(out, "\n");
     }
@@ -253,25 +281,32 @@ static const struct sample *median_sample(const struct summary_point *point)
     return NULL;
 }
 
+static void print_latencies(const struct experiment *experiment, size_t point,
+                            const struct sample *sample, uint64_t repeat, struct buf *out)
+{
+    const char *phase = sample_phase_name(sample->phase);
+    if (!sample->hgrm)
+        return;
+    if (buf_len(out))
+        buf_append_str(out, "\n\n");
+    buf_append_str(out, "# ");
+    for (size_t a = 0; a < experiment->n_axes; a++) {
+        const struct experiment_axis *axis = &experiment->axes[a];
+        buf_appendf(out, "%s = %s, ", axis->vary,
+                    axis->values[experiment_value_index(experiment, point, a)]);
+    }
+    buf_appendf(out,
+                "%s%srepeat %" PRIu64 ": the sample whose p99 is the median; latencies in ms\n",
+                phase, *phase ? ", " : "", repeat + 1);
+    buf_append_str(out, sample->hgrm);
+}
+
 void outcome_print_latencies(const struct run *run, const struct summary *summary, struct buf *out)
 {
-    const struct experiment *experiment = run->experiment;
     for (size_t i = 0; i < summary->n_points; i++) {
         const struct sample *sample = median_sample(&summary->points[i]);
-        if (!sample || !sample->hgrm)
-            continue;
-        if (buf_len(out))
-            buf_append_str(out, "\n\n");
-        buf_append_str(out, "# ");
-        for (size_t a = 0; a < experiment->n_axes; a++) {
-            const struct experiment_axis *axis = &experiment->axes[a];
-            buf_appendf(out, "%s = %s, ", axis->vary,
-                        axis->values[experiment_value_index(experiment, i, a)]);
-        }
-        buf_appendf(out,
-                    "repeat %" PRIu64 ": the sample whose p99 is the median; latencies in ms\n",
-                    sample->repeat + 1);
-        buf_append_str(out, sample->hgrm);
+        for (const struct sample *load = sample; load; load = load->then)
+            print_latencies(run->experiment, i, load, sample->repeat, out);
     }
 }
 

@@ -13,7 +13,8 @@
  *                 "fit":{"chi_square","df","p","sample_p":[…]},
  *                 "metrics":{"rate":{"unit","median","low","high","min","max","values":[…]},…}}],
  *      "endpoints":[…],   as in endpoints.h; of an experiment with events, points also have what
- *                         course_outcome.h and healing.h say, and no "fit"
+ *                         course_outcome.h and healing.h say, and no "fit"; databases' have what
+ *                         database_outcome.h says, no servers, counts and fit
  *      "verdict":{"valid","reasons":[…],"warnings":[…]}}
  *
  * A number that cannot be had is null. */

@@ -22,8 +22,12 @@ struct run {
     struct sample *samples; /* n_samples of them; room for n_planned */
     size_t n_samples;
     bool interrupted;
+    char storage[24]; /* the kind of file system that stores write to; "" when it is not known */
     cJSON *endpoints; /* what endpoints_ask() heard; NULL: not asked */
 };
+
+/* All points are databases, or none is: cluster.shards of the first one. */
+bool run_has_database(const struct run *run);
 
 /* A number over the samples of one point. */
 struct summary_number {
@@ -42,10 +46,11 @@ struct summary_point {
     struct experiment_settings settings;
     const struct sample **samples; /* by repeat */
     size_t n_samples;
-    size_t n_servers;
+    size_t n_servers; /* of a database that grew: after that */
+    /* Shares and counts, up to p: none of a database, where each shard has its own. */
     struct summary_server servers[EXPERIMENT_MAX_SERVERS];
-    struct summary_number metrics[SAMPLE_N_METRICS]; /* as in sample_metrics[] */
-    struct summary_number peak_to_mean;              /* of the counts of each sample */
+    struct summary_number metrics[SAMPLE_MAX_METRICS]; /* as in sample_metrics_of() */
+    struct summary_number peak_to_mean;                /* of the counts of each sample */
     struct summary_number least, most; /* counts of each sample's least and most loaded server */
     double exact_peak_to_mean;
     double exact_least, exact_most; /* the smallest and the largest share × requests */

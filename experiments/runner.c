@@ -19,7 +19,9 @@
 #include "core/rng.h"
 #include "experiments/child.h"
 #include "experiments/endpoints.h"
+#include "experiments/environment.h"
 #include "experiments/figure.h"
+#include "experiments/laboratory.h"
 #include "experiments/lint.h"
 #include "experiments/manifest.h"
 #include "experiments/outcome.h"
@@ -122,6 +124,7 @@ static int runner_make_scratch(struct runner *runner, struct err *err)
         return status;
     }
     runner->scratch = path;
+    environment_filesystem(path, runner->run.storage, sizeof(runner->run.storage));
     return 0;
 }
 
@@ -177,9 +180,14 @@ static void show_progress(const struct runner *runner, const struct sample *samp
         fprintf(out, " %s = %s,", axis->vary,
                 axis->values[experiment_value_index(experiment, sample->point, a)]);
     }
-    fprintf(out,
-            " repeat %" PRIu64 ": %" PRIu64 " answered, %" PRIu64 " failed, %.0f/s, p99 %.2f ms\n",
-            sample->repeat + 1, sample->n_ok, sample->n_errors, sample->rate, sample->p99_ms);
+    fprintf(out, " repeat %" PRIu64 ":", sample->repeat + 1);
+    for (const struct sample *load = sample; load; load = load->then) {
+        const char *phase = sample_phase_name(load->phase);
+        fprintf(out, "%s%s%s %" PRIu64 " answered, %" PRIu64 " failed, %.0f/s, p99 %.2f ms",
+                load == sample ? "" : ";", *phase ? " " : "", phase, load->n_ok, load->n_errors,
+                load->rate, load->p99_ms);
+    }
+    fprintf(out, "\n");
 }
 
 static int runner_take_sample(struct runner *runner, const struct slot *slot, struct err *err)
@@ -391,8 +399,31 @@ static int runner_exit_code(const struct runner *runner)
     return runner->draw_err.code ? EXIT_FAILED : EXIT_OK;
 }
 
+/* One that is computed (experiments/laboratory.h): 1 and the laboratory; 0 for any other; or a
+ * negative errno. */
+static int runner_find_laboratory(const struct runner_config *config, const char *name,
+                                  struct laboratory *ret_laboratory, struct err *err)
+{
+    char *path = mem_printf("%s/%s.ini", config->experiments, name);
+    int status =
+        name_valid(name) && access(path, F_OK) == 0
+            ? laboratory_read(path, config->overrides, config->n_overrides, ret_laboratory, err)
+            : 0;
+    free(path);
+    return status;
+}
+
 int runner_run(const struct runner_config *config, const char *name, struct err *err)
 {
+    struct laboratory laboratory;
+    int found = runner_find_laboratory(config, name, &laboratory, err);
+    if (found > 0) {
+        found = laboratory_run(config, &laboratory, err);
+        laboratory_done(&laboratory);
+        return found;
+    }
+    if (found < 0)
+        return found;
     struct runner runner = {.config = config};
     runner.run = (struct run){.experiment = &runner.experiment, .seed = config->seed};
     runner.run.started_ns = clock_wall_ns();
@@ -429,8 +460,17 @@ int runner_run(const struct runner_config *config, const char *name, struct err 
 int runner_lint(const struct runner_config *config, const char *name, FILE *out, struct err *err)
 {
     struct runner runner = {.config = config};
+    struct laboratory laboratory;
     struct buf text;
-    int status = runner_read_experiment(&runner, name, err);
+    int status = runner_find_laboratory(config, name, &laboratory, err);
+    if (status > 0) {
+        fprintf(out, "%s: %s\n  computed, not measured: nothing to object to\n", name,
+                laboratory.title);
+        laboratory_done(&laboratory);
+        return 0;
+    }
+    if (status == 0)
+        status = runner_read_experiment(&runner, name, err);
     if (status < 0)
         return status;
     long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -466,6 +506,15 @@ static void list_one(const char *name, void *context)
             fprintf(listing->out, "%s%s", i ? ", " : "", suite.runs[i]);
         fprintf(listing->out, ")\n");
         suite_done(&suite);
+        free(path);
+        return;
+    }
+    struct laboratory laboratory;
+    if (status == 0)
+        status = laboratory_read(path, NULL, 0, &laboratory, err);
+    if (status > 0) {
+        fprintf(listing->out, "%-16s %s\n", name, laboratory.title);
+        laboratory_done(&laboratory);
         free(path);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/name.h"
+#include "experiments/preload.h"
 #include "experiments/warmup.h"
 
 #define SAMPLE_MAX_BYTES (1024 * 1024)
@@ -22,20 +24,54 @@
 #define SAMPLE_STOP_NS (UINT64_C(3) * NS_PER_S)
 
 /* Of the command line below. */
-#define LOAD_MAX_WORDS 32
+#define LOAD_MAX_WORDS 40
 
 #define AT(field) offsetof(struct sample, field)
 
-const struct sample_metric sample_metrics[SAMPLE_N_METRICS + 1] = {
-    {"rate", "requests/s", "good answers a second", AT(rate)},
-    {"p50", "ms", "median latency", AT(p50_ms)},
-    {"p90", "ms", "latency that 90 % of the answers kept", AT(p90_ms)},
-    {"p99", "ms", "latency that 99 % of the answers kept", AT(p99_ms)},
-    {"p999", "ms", "latency that 99.9 % of the answers kept", AT(p999_ms)},
-    {"max", "ms", "longest latency", AT(max_ms)},
-    {"generator_cpu", "cores", "CPU time of the load generator over wall time", AT(generator_cpu)},
-    {0},
-};
+/* The numbers of a load, as far as they have the same meaning whatever is asked. */
+#define LOAD_METRICS(prefix, phase)                                                                \
+    {prefix "rate", "requests/s", "good answers a second", AT(rate), phase},                       \
+        {prefix "p50", "ms", "median latency", AT(p50_ms), phase},                                 \
+        {prefix "p90", "ms", "latency that 90 % of the answers kept", AT(p90_ms), phase},          \
+        {prefix "p99", "ms", "latency that 99 % of the answers kept", AT(p99_ms), phase},          \
+        {prefix "p999", "ms", "latency that 99.9 % of the answers kept", AT(p999_ms), phase},      \
+        {prefix "max", "ms", "longest latency", AT(max_ms), phase},                                \
+    {                                                                                              \
+        prefix "generator_cpu", "cores", "CPU time of the load generator over wall time",          \
+            AT(generator_cpu), phase                                                               \
+    }
+#define WRITE_METRICS                                                                              \
+    LOAD_METRICS("write_", PHASE_WRITE),                                                           \
+    {                                                                                              \
+        "write_rows", "rows/s", "rows written a second", AT(row_rate), PHASE_WRITE                 \
+    }
+#define READ_METRICS LOAD_METRICS("read_", PHASE_READ)
+
+const struct sample_metric sample_metrics[SAMPLE_N_METRICS + 1] = {LOAD_METRICS("", PHASE_LOAD),
+                                                                   {0}};
+static const struct sample_metric write_metrics[] = {WRITE_METRICS, {0}};
+static const struct sample_metric read_metrics[] = {READ_METRICS, {0}};
+static const struct sample_metric both_metrics[SAMPLE_MAX_METRICS] = {
+    WRITE_METRICS, READ_METRICS, {0}};
+
+const struct sample_metric *sample_metrics_of(const struct experiment_load *load)
+{
+    if (load->write && load->read)
+        return both_metrics;
+    return load->write ? write_metrics : load->read ? read_metrics : sample_metrics;
+}
+
+double sample_metric_value(const struct sample *sample, const struct sample_metric *metric)
+{
+    while (sample && sample->phase != metric->phase)
+        sample = sample->then;
+    return sample ? *(const double *)((const char *)sample + metric->offset) : NAN;
+}
+
+const char *sample_phase_name(enum sample_phase phase)
+{
+    return phase == PHASE_WRITE ? "write" : phase == PHASE_READ ? "read" : "";
+}
 
 /* ——— what `quoit load` wrote ——— */
 
@@ -72,6 +108,37 @@ static void parse_generator(const cJSON *root, struct sample *sample)
     if (cJSON_IsFalse(json_get(verdict, "valid")))
         snprintf(sample->distrust, sizeof(sample->distrust), "%s",
                  cJSON_IsString(reason) ? reason->valuestring : "no reason given");
+}
+
+/* Rows of one kind: 0 where they were not counted. */
+static int64_t count_rows(const cJSON *rows, const char *kind)
+{
+    int64_t n = 0;
+    return json_get_int64(rows, kind, &n) == 0 && n > 0 ? n : 0;
+}
+
+/* Whether all that was written was found, in every replica (loadgen/verification.h). */
+static void parse_verification(const cJSON *root, struct sample *sample)
+{
+    const cJSON *verification = json_get(root, "verification");
+    const cJSON *rows = json_get(verification, "rows");
+    const cJSON *replicas = json_get(verification, "replicas");
+    const cJSON *example = cJSON_GetArrayItem(json_get(verification, "examples"), 0);
+    int64_t n_missing = count_rows(rows, "missing"), n_wrong = count_rows(rows, "wrong");
+    int64_t n_more = count_rows(rows, "unexpected");
+    sample->verified = cJSON_IsTrue(json_get(verification, "done")) && cJSON_IsObject(rows);
+    if (*sample->doubt) /* of the rows before: the first reason counts */
+        return;
+    if (n_missing || n_wrong || n_more)
+        snprintf(sample->doubt, sizeof(sample->doubt),
+                 "%" PRId64 " rows are missing, %" PRId64 " wrong, %" PRId64
+                 " not to be there%s%.180s",
+                 n_missing, n_wrong, n_more, cJSON_IsString(example) ? ": " : "",
+                 cJSON_IsString(example) ? example->valuestring : "");
+    else if (sample->verified && !cJSON_IsTrue(json_get(replicas, "compared")))
+        snprintf(sample->doubt, sizeof(sample->doubt), "the replicas were not compared");
+    else if (sample->verified && !cJSON_IsTrue(json_get(replicas, "equal")))
+        snprintf(sample->doubt, sizeof(sample->doubt), "replicas of a shard are not equal");
 }
 
 static int parse_servers(const cJSON *root, size_t n_servers, struct sample *sample,
@@ -142,6 +209,7 @@ int sample_parse(const char *text, size_t n, size_t n_servers, struct sample *sa
     sample->n_errors = (uint64_t)failed;
     parse_errors(root, sample);
     parse_generator(root, sample);
+    parse_verification(root, sample);
     cJSON_Delete(root);
     return status < 0 ? err_prefix(err, "the result of quoit load") : 0;
 }
@@ -154,6 +222,12 @@ struct load_files {
     char said[4096];
     char timeline[4096];
 };
+
+/* What a phase asks of a database; NULL: the load is of a path. */
+static const char *workload_of(const struct experiment_load *load, enum sample_phase phase)
+{
+    return phase == PHASE_WRITE ? load->write : phase == PHASE_READ ? load->read : load->workload;
+}
 
 static int sample_collect_course(const struct load_files *files, struct course *course,
                                  struct err *err)
@@ -179,8 +253,17 @@ static int sample_collect(const struct sample_config *config, const struct load_
     if (status < 0)
         status = child_fail(load, status, child_status_text(load, text), err);
     else
-        status = sample_parse(buf_head(&json), buf_len(&json), config->settings->cluster.servers,
-                              sample, err);
+        status = sample_parse(
+            buf_head(&json), buf_len(&json),
+            experiment_has_database(config->settings) ? 0 : config->settings->cluster.servers,
+            sample, err);
+    if (status >= 0 && experiment_has_database(config->settings) && !sample->verified &&
+        !*sample->doubt)
+        snprintf(sample->doubt, sizeof(sample->doubt), "quoit load did not verify them%s%.250s",
+                 *sample->distrust ? ": " : "", sample->distrust);
+    if (status >= 0 && sample->phase == PHASE_WRITE)
+        sample->row_rate =
+            sample->rate * (double)experiment_rows_a_request(config->settings->load.write);
     if (status >= 0 && file_read(files->hgrm, &hgrm, NULL) == 0)
         sample->hgrm = mem_strdup(buf_str(&hgrm));
     if (status >= 0 && sample->course)
@@ -206,15 +289,32 @@ static int sample_wait(const struct sample_config *config, const struct testbed 
 struct load_words {
     char url[4096], count[24], in_flight[24], warmup[24], seed[24], bucket[24], threads[24];
     char rate[FORMAT_DOUBLE_BYTES];
+    char workload[1024];
 };
 
+/* With the keys, where it does not say them. */
+static void print_workload(const struct experiment_load *load, enum sample_phase phase, char *text,
+                           size_t bytes)
+{
+    const char *workload = workload_of(load, phase);
+    const struct experiment_range *keys =
+        phase == PHASE_WRITE ? &load->write_keys : &load->other_keys;
+    if (keys->n)
+        snprintf(text, bytes, "%s%clow=%" PRIu64 ",ids=%" PRIu64, workload,
+                 strchr(workload, ':') ? ',' : ':', keys->low, keys->n);
+    else
+        snprintf(text, bytes, "%s", workload);
+}
+
 static void load_command(const struct sample_config *config, const char *address,
-                         const struct load_files *files, struct load_words *words,
-                         const char **argv)
+                         enum sample_phase phase, const struct load_files *files,
+                         struct load_words *words, const char **argv)
 {
     const struct experiment_load *settings = &config->settings->load;
+    const char *workload = workload_of(settings, phase);
     bool events = config->events && config->events->n;
-    snprintf(words->url, sizeof(words->url), "http://%s%s", address, settings->path);
+    snprintf(words->url, sizeof(words->url), "http://%s%s", address,
+             workload ? "" : settings->path);
     snprintf(words->in_flight, sizeof(words->in_flight), "%" PRIu64, settings->in_flight);
     snprintf(words->warmup, sizeof(words->warmup), "%" PRIu64, settings->warmup);
     snprintf(words->seed, sizeof(words->seed), "%" PRIu64, config->seed);
@@ -233,6 +333,15 @@ static void load_command(const struct sample_config *config, const char *address
         "--threads",     words->threads};
     size_t n = sizeof(always) / sizeof(always[0]);
     memcpy(argv, always, sizeof(always));
+    if (workload) {
+        print_workload(settings, phase, words->workload, sizeof(words->workload));
+        argv[n++] = "--workload";
+        argv[n++] = words->workload;
+    }
+    if (workload && settings->keys) {
+        argv[n++] = "--keys";
+        argv[n++] = settings->keys;
+    }
     /* Events count from the start, and the timeline shows all of it: no warm-up then. */
     if (settings->warmup && !events) {
         argv[n++] = "--warmup";
@@ -260,11 +369,12 @@ static int sample_load(const struct sample_config *config, const struct testbed 
     struct load_words words;
     struct child load;
     const char *argv[LOAD_MAX_WORDS];
-    snprintf(files.json, sizeof(files.json), "%s/load.json", config->dir);
-    snprintf(files.hgrm, sizeof(files.hgrm), "%s/load.hgrm", config->dir);
-    snprintf(files.said, sizeof(files.said), "%s/load.stderr", config->dir);
+    const char *name = sample->phase == PHASE_LOAD ? "load" : sample_phase_name(sample->phase);
+    snprintf(files.json, sizeof(files.json), "%s/%s.json", config->dir, name);
+    snprintf(files.hgrm, sizeof(files.hgrm), "%s/%s.hgrm", config->dir, name);
+    snprintf(files.said, sizeof(files.said), "%s/%s.stderr", config->dir, name);
     snprintf(files.timeline, sizeof(files.timeline), "%s/timeline.tsv", config->dir);
-    load_command(config, testbed->address, &files, &words, argv);
+    load_command(config, testbed->address, sample->phase, &files, &words, argv);
     if (config->events && config->events->n)
         sample->course = course_new();
     int status = child_start(&load, "quoit load", argv, files.said, -1, err);
@@ -284,6 +394,21 @@ static int sample_load(const struct sample_config *config, const struct testbed 
     return status;
 }
 
+/* The one load, or the phases one after the other. */
+static int sample_measure(const struct sample_config *config, const struct testbed *testbed,
+                          struct sample *sample, struct err *err)
+{
+    const struct experiment_load *load = &config->settings->load;
+    if (load->write || load->read)
+        sample->phase = load->write ? PHASE_WRITE : PHASE_READ;
+    int status = sample_load(config, testbed, sample, err);
+    if (status < 0 || !load->write || !load->read)
+        return status;
+    sample->then = mem_zalloc(1, sizeof(*sample->then));
+    sample->then->phase = PHASE_READ;
+    return sample_load(config, testbed, sample->then, err);
+}
+
 int sample_take(const struct sample_config *config, struct sample *sample, struct err *err)
 {
     struct testbed testbed;
@@ -294,9 +419,15 @@ int sample_take(const struct sample_config *config, struct sample *sample, struc
     int status = testbed_start(&testbed, &testbed_config, err);
     if (status < 0)
         return status;
-    status = warmup_run(config, testbed.address, sample, err);
+    status = preload_write(config, testbed.address, sample, err);
     if (status >= 0)
-        status = sample_load(config, &testbed, sample, err);
+        status = testbed_grow(&testbed, &testbed_config, err);
+    if (status >= 0)
+        status = warmup_run(config, testbed.address, sample, err);
+    if (status >= 0)
+        status = sample_measure(config, &testbed, sample, err);
+    if (status >= 0)
+        status = preload_check(config, testbed.address, sample, err);
     int stopped = testbed_stop(&testbed, status < 0 ? NULL : err);
     if (status >= 0 && stopped < 0)
         status = stopped;
@@ -311,4 +442,8 @@ void sample_done(struct sample *sample)
     sample->hgrm = NULL;
     course_free(sample->course);
     sample->course = NULL;
+    if (sample->then)
+        sample_done(sample->then);
+    free(sample->then);
+    sample->then = NULL;
 }

@@ -1,4 +1,5 @@
-/* One sample: one run of the load generator against one fresh cluster, and what came of it. */
+/* One sample: one run of the load generator against one fresh cluster, and what came of it; of a
+ * database one run that writes and then one that reads. */
 #ifndef QUOIT_EXPERIMENTS_SAMPLE_H
 #define QUOIT_EXPERIMENTS_SAMPLE_H
 
@@ -10,6 +11,9 @@
 #include "experiments/course.h"
 #include "experiments/experiment.h"
 #include "experiments/testbed.h"
+
+/* Which of a sample's loads it is. */
+enum sample_phase { PHASE_LOAD, PHASE_WRITE, PHASE_READ };
 
 struct sample {
     size_t point;      /* of the experiment, see experiment_point() */
@@ -36,6 +40,11 @@ struct sample {
     uint64_t n_strangers;                    /* answers of any other server */
     char *hgrm;                              /* HdrHistogram text of the latencies; may be NULL */
     struct course *course;                   /* of an experiment with events, else NULL */
+    enum sample_phase phase;
+    double row_rate;     /* rows a second that were written, of a database */
+    bool verified;       /* quoit load looked for them */
+    char doubt[320];     /* why its rows are not vouched for; "" when they are, or there are none */
+    struct sample *then; /* the load that followed in the same cluster; NULL: none */
 };
 
 /* A number of every sample that is summarised, drawn and tabulated under one name. */
@@ -44,17 +53,21 @@ struct sample_metric {
     const char *unit;
     const char *help;
     size_t offset; /* of the double in struct sample */
+    enum sample_phase phase;
 };
 
-/* Ended by a NULL name. */
+/* Of samples with one load; ended by a NULL name. */
 extern const struct sample_metric sample_metrics[];
 #define SAMPLE_N_METRICS 7
+#define SAMPLE_MAX_METRICS 16
+/* Those of a point with these settings, ended by a NULL name: SAMPLE_MAX_METRICS at most. */
+const struct sample_metric *sample_metrics_of(const struct experiment_load *load);
 
-static inline double sample_metric_value(const struct sample *sample,
-                                         const struct sample_metric *metric)
-{
-    return *(const double *)((const char *)sample + metric->offset);
-}
+/* NaN where the sample has no such load. */
+double sample_metric_value(const struct sample *sample, const struct sample_metric *metric);
+
+/* "write", "read"; "" of a sample's only load. */
+const char *sample_phase_name(enum sample_phase phase);
 
 /* Takes the sample's numbers from the text that `quoit load --json` wrote. n_servers: of the
  * cluster. 0, or -EINVAL naming what is missing. */

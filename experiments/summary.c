@@ -77,25 +77,27 @@ static void point_fit(struct summary_point *point)
 static void point_count(struct summary_point *point, double *values, uint64_t seed)
 {
     size_t n = point->n_samples;
+    const struct sample_metric *metrics = sample_metrics_of(&point->settings.load);
+    for (size_t m = 0; metrics[m].name; m++) {
+        for (size_t i = 0; i < n; i++)
+            values[i] = sample_metric_value(point->samples[i], &metrics[m]);
+        point->metrics[m] = summary_number_of(values, n, seed);
+    }
+    if (experiment_has_database(&point->settings))
+        return;
     for (size_t s = 0; s < point->n_servers; s++) {
         for (size_t i = 0; i < n; i++)
             values[i] = (double)point->samples[i]->counts[s];
         point->servers[s].count = summary_number_of(values, n, seed);
-    }
-    for (size_t m = 0; m < SAMPLE_N_METRICS; m++) {
-        for (size_t i = 0; i < n; i++)
-            values[i] = sample_metric_value(point->samples[i], &sample_metrics[m]);
-        point->metrics[m] = summary_number_of(values, n, seed);
     }
     point->peak_to_mean = counts_number(point, peak_to_mean_of, values, seed);
     point->least = counts_number(point, least_of, values, seed);
     point->most = counts_number(point, most_of, values, seed);
 }
 
-static int point_make(const struct run *run, size_t index, struct summary_point *point,
-                      struct err *err)
+/* What each server is to answer. */
+static int point_expect(struct summary_point *point, struct err *err)
 {
-    experiment_point(run->experiment, index, &point->settings);
     double shares[EXPERIMENT_MAX_SERVERS];
     int status = shares_exact(&point->settings.cluster, shares, err);
     if (status < 0)
@@ -110,6 +112,19 @@ static int point_make(const struct run *run, size_t index, struct summary_point 
         point->exact_least = fmin(point->exact_least, point->servers[i].expected);
         point->exact_most = fmax(point->exact_most, point->servers[i].expected);
     }
+    return 0;
+}
+
+static int point_make(const struct run *run, size_t index, struct summary_point *point,
+                      struct err *err)
+{
+    experiment_point(run->experiment, index, &point->settings);
+    bool database = experiment_has_database(&point->settings);
+    int status = database ? 0 : point_expect(point, err);
+    if (status < 0)
+        return status;
+    if (database)
+        point->n_servers = experiment_shape(&point->settings.cluster).servers;
     point->samples = mem_zalloc(run->n_samples + 1, sizeof(struct sample *));
     for (uint64_t repeat = 0; repeat < run->experiment->about.repeats; repeat++)
         for (size_t i = 0; i < run->n_samples; i++)
@@ -121,8 +136,16 @@ static int point_make(const struct run *run, size_t index, struct summary_point 
     double *values = mem_zalloc(point->n_samples, sizeof(double));
     point_count(point, values, run->seed);
     free(values);
-    point_fit(point);
+    if (!database)
+        point_fit(point);
     return 0;
+}
+
+bool run_has_database(const struct run *run)
+{
+    struct experiment_settings settings;
+    experiment_point(run->experiment, 0, &settings);
+    return experiment_has_database(&settings);
 }
 
 int summary_make(const struct run *run, struct summary *ret_summary, struct err *err)

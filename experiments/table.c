@@ -7,16 +7,22 @@
 
 #include "core/json.h"
 #include "experiments/course_outcome.h"
+#include "experiments/database_outcome.h"
 #include "experiments/healing.h"
 #include "experiments/lint.h"
 #include "experiments/outcome.h"
 
-/* The key of "cluster.hash". */
-static const char *axis_heading(const cJSON *axis)
+/* The keys of "cluster.hash" or "cluster.servers,cluster.replicas". */
+static void print_axis_heading(const cJSON *axis, struct buf *out)
 {
     const char *vary = outcome_text(axis, "vary");
-    const char *dot = strchr(vary, '.');
-    return dot ? dot + 1 : vary;
+    while (*vary) {
+        size_t n = strcspn(vary, ",");
+        const char *dot = memchr(vary, '.', n);
+        size_t skip = dot ? (size_t)(dot - vary) + 1 : 0;
+        buf_appendf(out, "%s%.*s", buf_len(out) ? ", " : "", (int)(n - skip), vary + skip);
+        vary += n + (vary[n] == ',');
+    }
 }
 
 static bool measures_rates(const cJSON *result)
@@ -28,7 +34,11 @@ static void add_axis_columns(const cJSON *result, struct grid *grid)
 {
     const cJSON *axis;
     cJSON_ArrayForEach (axis, json_get(result, "axes")) {
-        grid_add_column(grid, axis_heading(axis), false);
+        struct buf heading;
+        buf_init(&heading, 0);
+        print_axis_heading(axis, &heading);
+        grid_add_column(grid, buf_str(&heading), false);
+        buf_done(&heading);
     }
 }
 
@@ -162,7 +172,10 @@ void table_make(const cJSON *result, struct grid *ret_grid)
 {
     grid_init(ret_grid);
     add_axis_columns(result, ret_grid);
-    if (!strcmp(outcome_text(result, "table"), "points"))
+    bool points = !strcmp(outcome_text(result, "table"), "points");
+    if (points && database_is_result(result))
+        database_make_table(result, ret_grid);
+    else if (points)
         make_points(result, ret_grid);
     else if (!strcmp(outcome_text(result, "table"), "events"))
         course_make_table(result, ret_grid);
@@ -204,11 +217,18 @@ static void print_load(const cJSON *load, struct buf *out)
 
 void table_print_conditions(const cJSON *result, struct buf *out)
 {
-    buf_append_str(out, "N = ");
-    print_range(result, "n_servers", out);
-    buf_append_str(out, " servers, ");
-    print_range(result, "requests", out);
-    buf_appendf(out, " requests a run, %.0f repeats", outcome_number(result, "repeats"));
+    if (database_is_result(result)) {
+        database_print_conditions(result, out);
+        buf_appendf(out, ", %.0f repeats", outcome_number(result, "repeats"));
+        if (json_get(result, "published"))
+            buf_append_str(out, "; published by others: one request at a time, other machines");
+    } else {
+        buf_append_str(out, "N = ");
+        print_range(result, "n_servers", out);
+        buf_append_str(out, " servers, ");
+        print_range(result, "requests", out);
+        buf_appendf(out, " requests a run, %.0f repeats", outcome_number(result, "repeats"));
+    }
     print_load(json_get(result, "load"), out);
 }
 

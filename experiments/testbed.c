@@ -8,10 +8,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/buf.h"
 #include "core/clock.h"
+#include "experiments/ask.h"
 
 #define TESTBED_START_NS (UINT64_C(15) * NS_PER_S)
 #define TESTBED_STOP_NS (UINT64_C(5) * NS_PER_S)
+/* A database server of its own may have to be set up first, and to write its pages out last. */
+#define TESTBED_DB_START_NS (UINT64_C(60) * NS_PER_S)
+#define TESTBED_DB_STOP_NS (UINT64_C(30) * NS_PER_S)
 
 /* What the child has written to the ready pipe: "HOST:PORT\n", or nothing when it closed it. */
 static int testbed_read_address(struct testbed *testbed, int fd, struct err *err)
@@ -37,20 +42,82 @@ static int testbed_read_address(struct testbed *testbed, int fd, struct err *err
     return 0;
 }
 
-static int testbed_await(struct testbed *testbed, int fd, struct err *err)
+static int testbed_await(struct testbed *testbed, int fd, uint64_t timeout_ns, struct err *err)
 {
     char text[32];
-    int status = child_wait(&testbed->lb, TESTBED_START_NS, fd);
+    int status = child_wait(&testbed->lb, timeout_ns, fd);
     if (status == 1)
         return testbed_read_address(testbed, fd, err);
     if (status == -EINTR)
         return err_set(err, -EINTR, "interrupted");
-    if (status == -ETIMEDOUT)
-        return child_fail(&testbed->lb, status, "did not serve within 15 s", err);
+    if (status == -ETIMEDOUT) {
+        snprintf(text, sizeof(text), "did not serve within %d s", (int)(timeout_ns / NS_PER_S));
+        return child_fail(&testbed->lb, status, text, err);
+    }
     if (status < 0)
         return err_set_errno(err, status, "waiting for quoit lb");
     return child_fail(&testbed->lb, -EPROTO, child_status_text(&testbed->lb, text), err);
 }
+
+/* ——— the database ——— */
+
+/* One call to the load balancer, whose body `print` makes. */
+static int testbed_call(const struct testbed *testbed, const char *method, const char *path,
+                        void (*print)(const struct layout *layout, struct buf *out),
+                        struct err *err)
+{
+    struct asker asker;
+    struct buf body;
+    buf_init(&body, 0);
+    print(&testbed->layout, &body);
+    asker_init(&asker);
+    cJSON *answer = asker_ask_json(&asker, method, testbed->address, path, buf_str(&body), err);
+    asker_done(&asker);
+    buf_done(&body);
+    cJSON_Delete(answer);
+    return answer ? 0 : -EPROTO;
+}
+
+/* The cluster holds what the layout says. */
+static int testbed_check(const struct testbed *testbed, struct err *err)
+{
+    struct asker asker;
+    asker_init(&asker);
+    cJSON *answer = asker_ask_json(&asker, "GET", testbed->address, "/status", NULL, err);
+    asker_done(&asker);
+    int status = answer ? layout_check_status(&testbed->layout, answer, err) : -EPROTO;
+    cJSON_Delete(answer);
+    return status;
+}
+
+static int testbed_init_database(struct testbed *testbed, const struct experiment_cluster *settings,
+                                 struct err *err)
+{
+    const struct layout_shape shape = {settings->servers, settings->shards, settings->replicas};
+    layout_init(&testbed->layout, &shape, settings->shard_size);
+    int status = testbed_call(testbed, "POST", "/init", layout_print_init, err);
+    return status < 0 ? status : testbed_check(testbed, err);
+}
+
+int testbed_grow(struct testbed *testbed, const struct testbed_config *config, struct err *err)
+{
+    struct layout_shape to;
+    const char *grow = config->settings->grow;
+    if (!config->settings->shards || !grow)
+        return 0;
+    int status = layout_parse_shape(grow, &to, err);
+    if (status >= 0)
+        status = layout_grow(&testbed->layout, &to, err);
+    if (status >= 0)
+        status = testbed_call(testbed, "POST", "/add", layout_print_add, err);
+    if (status >= 0 && layout_n_going(&testbed->layout))
+        status = testbed_call(testbed, "DELETE", "/rm", layout_print_rm, err);
+    return status < 0 ? status : testbed_check(testbed, err);
+}
+
+/* ——— start and stop ——— */
+
+#define LB_MAX_WORDS 24
 
 int testbed_start(struct testbed *testbed, const struct testbed_config *config, struct err *err)
 {
@@ -61,21 +128,28 @@ int testbed_start(struct testbed *testbed, const struct testbed_config *config, 
     if (pipe2(ready, O_CLOEXEC) < 0)
         return err_set_errno(err, -errno, "pipe");
     snprintf(fd_text, sizeof(fd_text), "%d", ready[1]);
-    snprintf(servers, sizeof(servers), "%" PRIu64, settings->servers);
+    snprintf(servers, sizeof(servers), "%" PRIu64, settings->shards ? 0 : settings->servers);
     snprintf(threads, sizeof(threads), "%" PRIu64, settings->threads);
     snprintf(seed, sizeof(seed), "%" PRIu64, config->seed);
     snprintf(state, sizeof(state), "%s/state", config->dir);
     snprintf(said, sizeof(said), "%s/lb.stderr", config->dir);
-    const char *const argv[] = {
-        config->program, "lb",    "--listen",    "127.0.0.1:0",       "--ready-fd", fd_text,
-        "--servers",     servers, "--placement", settings->placement, "--hash",     settings->hash,
-        "--threads",     threads, "--spawner",   settings->spawner,   "--seed",     seed,
-        "--state",       state,   NULL,
+    const char *argv[LB_MAX_WORDS] = {
+        config->program,     "lb",         "--listen",
+        "127.0.0.1:0",       "--ready-fd", fd_text,
+        "--servers",         servers,      "--placement",
+        settings->placement, "--hash",     settings->hash,
+        "--threads",         threads,      "--spawner",
+        settings->spawner,   "--seed",     seed,
+        "--state",           state,        settings->shards ? "--store" : NULL,
+        settings->store,     NULL,
     };
     int status = child_start(&testbed->lb, "quoit lb", argv, said, ready[1], err);
     close(ready[1]);
     if (status >= 0) {
-        status = testbed_await(testbed, ready[0], err);
+        status = testbed_await(testbed, ready[0],
+                               settings->shards ? TESTBED_DB_START_NS : TESTBED_START_NS, err);
+        if (status >= 0 && settings->shards)
+            status = testbed_init_database(testbed, settings, err);
         if (status < 0)
             testbed_stop(testbed, NULL);
     }
@@ -85,13 +159,15 @@ int testbed_start(struct testbed *testbed, const struct testbed_config *config, 
 
 int testbed_stop(struct testbed *testbed, struct err *err)
 {
-    char text[32];
+    char text[48];
     struct child *lb = &testbed->lb;
     int status = 0;
-    bool in_order = child_stop(lb, TESTBED_STOP_NS);
+    uint64_t grace_ns = testbed->layout.n_servers ? TESTBED_DB_STOP_NS : TESTBED_STOP_NS;
+    bool in_order = child_stop(lb, grace_ns);
     size_t n_left = child_kill_leftovers(lb);
+    snprintf(text, sizeof(text), "did not end within %d s of SIGTERM", (int)(grace_ns / NS_PER_S));
     if (!in_order)
-        status = child_fail(lb, -EPROTO, "did not end within 5 s of SIGTERM", err);
+        status = child_fail(lb, -EPROTO, text, err);
     else if (lb->status)
         status = child_fail(lb, -EPROTO, child_status_text(lb, text), err);
     else if (n_left)

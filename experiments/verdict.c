@@ -1,6 +1,7 @@
 #include "experiments/verdict.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,13 +36,50 @@ static void judge_errors(const struct run *run, cJSON *reasons)
 {
     uint64_t n_errors = 0;
     const char *example = "";
-    for (size_t i = 0; i < run->n_samples; i++) {
-        n_errors += run->samples[i].n_errors;
-        if (run->samples[i].n_errors && !*example)
-            example = run->samples[i].error;
-    }
+    for (size_t i = 0; i < run->n_samples; i++)
+        for (const struct sample *load = &run->samples[i]; load; load = load->then) {
+            n_errors += load->n_errors;
+            if (load->n_errors && !*example)
+                example = load->error;
+        }
     if (n_errors)
         say(reasons, "%" PRIu64 " requests failed%s%s", n_errors, *example ? ": " : "", example);
+}
+
+/* Of a database: every request ended once, whoever answered. */
+static void judge_ended(const struct run *run, size_t i, const struct sample *load, cJSON *reasons)
+{
+    struct experiment_settings settings;
+    experiment_point(run->experiment, run->samples[i].point, &settings);
+    const char *phase = sample_phase_name(load->phase);
+    uint64_t n = load->n_ok + load->n_errors + load->n_dropped;
+    if (!settings.load.duration_ns && n != settings.load.requests)
+        say(reasons,
+            "sample %zu%s%s: %" PRIu64 " requests were to be sent, %" PRIu64
+            " were answered, failed "
+            "or were dropped",
+            i + 1, *phase ? ", " : "", phase, settings.load.requests, n);
+}
+
+/* And every row that was written is in every replica. */
+static void judge_rows(const struct run *run, cJSON *reasons)
+{
+    const char *doubt = NULL, *phase = "";
+    size_t n = 0, n_loads = 0, sample = 0;
+    for (size_t i = 0; i < run->n_samples; i++)
+        for (const struct sample *load = &run->samples[i]; load; load = load->then) {
+            judge_ended(run, i, load, reasons);
+            n_loads++;
+            n += *load->doubt != 0;
+            if (!*load->doubt || doubt)
+                continue;
+            doubt = load->doubt;
+            phase = sample_phase_name(load->phase);
+            sample = i + 1;
+        }
+    if (doubt)
+        say(reasons, "rows are not vouched for after %zu of %zu loads, first in sample %zu%s%s: %s",
+            n, n_loads, sample, *phase ? ", " : "", phase, doubt);
 }
 
 /* Every request ended once, and every good answer came from a server that was there at the start.
@@ -84,7 +122,10 @@ static double busiest_cpu(const struct run *run, const struct sample *sample)
 {
     struct experiment_settings settings;
     experiment_point(run->experiment, sample->point, &settings);
-    return settings.load.threads > 1 ? sample->thread_cpu : sample->generator_cpu;
+    double most = 0;
+    for (const struct sample *load = sample; load; load = load->then)
+        most = fmax(most, settings.load.threads > 1 ? load->thread_cpu : load->generator_cpu);
+    return most;
 }
 
 static void judge_generator(const struct run *run, cJSON *reasons, cJSON *warnings)
@@ -119,10 +160,13 @@ static void judge_open_loop(const struct run *run, cJSON *reasons, cJSON *warnin
     const char *distrust = NULL;
     size_t n = 0;
     for (size_t i = 0; i < run->n_samples; i++) {
-        const struct sample *sample = &run->samples[i];
-        n_dropped += sample->n_dropped;
-        n += *sample->distrust != 0;
-        distrust = *sample->distrust && !distrust ? sample->distrust : distrust;
+        const char *why = NULL;
+        for (const struct sample *load = &run->samples[i]; load; load = load->then) {
+            n_dropped += load->n_dropped;
+            why = *load->distrust && !why ? load->distrust : why;
+        }
+        n += why != NULL;
+        distrust = distrust ? distrust : why;
     }
     if (distrust && counts)
         say(warnings,
@@ -163,14 +207,18 @@ cJSON *verdict_judge(const struct run *run, const struct summary *summary)
     cJSON *warnings = cJSON_CreateArray();
     judge_completeness(run, reasons);
     bool events = run->experiment->events.n > 0;
+    bool database = run_has_database(run);
     if (events)
         course_judge(run, reasons);
     else
         judge_errors(run, reasons);
-    judge_counts(run, reasons);
+    if (database)
+        judge_rows(run, reasons);
+    else
+        judge_counts(run, reasons);
     judge_generator(run, reasons, warnings);
     judge_open_loop(run, reasons, warnings);
-    if (!events)
+    if (!events && !database)
         judge_fit(run, summary, reasons);
     endpoints_judge(run->endpoints, reasons);
     cJSON *verdict = cJSON_CreateObject();

@@ -2,6 +2,7 @@
  *
  * The body is read and judged whole, then the servers are started; how it goes on from there is
  * operations.c's. Shards that are made stay unseen until every server of theirs serves. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,6 +220,7 @@ static struct wanted *choose_server(struct layout *layout, size_t shard, struct 
         if (better || (alike && rng_below(rng, n_alike) == 0))
             best = server;
     }
+    assert(best); /* there are no more copies than servers */
     return best;
 }
 

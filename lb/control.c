@@ -54,8 +54,17 @@ void control_remove_data(struct control *control, uint64_t data_id)
 /* ---- fences -----------------------------------------------------------------------------------
  */
 
-/* Tells the writer of every server that no worker reads from any more, as the state file says too.
- */
+static void tell_fenced(struct control *control, const struct fence *fence)
+{
+    struct lb_letter *letter = fence->live ? &shard_letter_new(LETTER_DEMOTED, fence->live)->base
+                                           : letter_new(LETTER_FENCED, 0);
+    letter->uid = fence->uid;
+    letter->code = fence->code;
+    control_tell_writer(control, letter);
+}
+
+/* Tells the writer of every server and replica that no worker reads from any more, as the state
+ * file says too. */
 static void check_fences(struct control *control)
 {
     uint64_t reached = publisher_reclaim(control->publisher);
@@ -67,32 +76,61 @@ static void check_fences(struct control *control)
             link = &fence->next;
             continue;
         }
-        struct lb_letter *letter = letter_new(LETTER_FENCED, 0);
-        letter->uid = fence->uid;
-        control_tell_writer(control, letter);
+        tell_fenced(control, fence);
         *link = fence->next;
         free(fence);
     }
 }
 
-/* A server failed a change that others did. While the LB ends nothing is saved any more, so the
- * writer is not told, and its client hears that the outcome is unknown. */
-static void on_fence(struct control *control, uint64_t uid)
+/* The writer is told once the map as it is now is everyone's. */
+static void add_fence(struct control *control, uint64_t uid, struct shard_live *live, int code)
 {
-    struct member *member = member_find(control, uid);
-    if (control->stopping)
-        return;
-    metric_bump(&control->metrics.fenced);
-    if (member && member->state != MEMBER_LEAVING)
-        member_lost(member, "a change failed on it");
     const struct snapshot *current = atomic_load(&control->publisher->current);
     struct fence *fence = mem_zalloc(1, sizeof(*fence));
     fence->uid = uid;
+    fence->live = live;
+    fence->code = code;
     fence->snapshot_version = current->version;
     fence->state_version = control->state_version;
     fence->next = control->fences;
     control->fences = fence;
     check_fences(control);
+}
+
+/* A server failed a change that others did. If those have died since, it has a last replica, and
+ * stays: then the change is lost, and its client hears that the outcome is unknown. While the LB
+ * ends nothing is saved any more, so the writer is not told, and its client hears the same. */
+static void on_fence(struct control *control, uint64_t uid)
+{
+    struct member *member = member_find(control, uid);
+    if (control->stopping)
+        return;
+    if (database_has_last(&control->database, uid, NULL)) {
+        add_fence(control, uid, NULL, -EBUSY);
+        return;
+    }
+    metric_bump(&control->metrics.fenced);
+    if (member && member->state != MEMBER_LEAVING)
+        member_lost(member, "a change failed on it");
+    add_fence(control, uid, NULL, 0);
+}
+
+/* The same of one replica: its server has the last replica of another shard, and serves on. */
+static void on_demote(struct control *control, const struct shard_letter *letter)
+{
+    if (control->stopping)
+        return;
+    if (database_has_last(&control->database, letter->base.uid, letter->live)) {
+        add_fence(control, letter->base.uid, letter->live, -EBUSY);
+        return;
+    }
+    metric_bump(&control->metrics.demoted);
+    if (database_demote(&control->database, letter->live, letter->base.uid)) {
+        log_warn("lb", "a replica missed a change, and is made equal again");
+        control_publish(control);
+    }
+    add_fence(control, letter->base.uid, letter->live, 0);
+    copy_schedule(control);
 }
 
 /* ---- letters ----------------------------------------------------------------------------------
@@ -109,6 +147,9 @@ static void on_admin_call(struct control *control, struct admin_call *call)
         return;
     case ADMIN_CLUSTER:
         answer_cluster(control, call);
+        return;
+    case ADMIN_DIGEST:
+        digest_begin(control, call);
         return;
     case ADMIN_HEALTHZ:
         answer_healthz(control, call);
@@ -205,8 +246,16 @@ static void on_letter(void *context, struct letter *raw)
     case LETTER_FENCE:
         on_fence(control, letter->uid);
         break;
+    case LETTER_DEMOTE:
+        on_demote(control, (struct shard_letter *)letter);
+        shard_letter_free((struct shard_letter *)letter);
+        return;
     case LETTER_DIRTY:
         copy_on_dirty(control, (struct shard_letter *)letter);
+        shard_letter_free((struct shard_letter *)letter);
+        return;
+    case LETTER_HELD:
+        digest_on_held(control, (struct shard_letter *)letter);
         shard_letter_free((struct shard_letter *)letter);
         return;
     case LETTER_SAVED:
@@ -246,6 +295,8 @@ int control_go_live(struct control *control, struct err *err)
                                        .listen_fd = control->listen_fds[i],
                                        .publisher = control->publisher,
                                        .control = &control->mailbox,
+                                       .state_dir = config->state_dir,
+                                       .store_durable = config->store_durable,
                                        .writer = i > 0 ? worker_mailbox(control->workers[0]) : NULL,
                                        .key_source = config->key_source,
                                        .seed = rng_mix64(config->seed + i),
@@ -287,6 +338,7 @@ void control_stop(struct control *control, bool kill, int code)
     /* Rows that outlive their servers are found again by the state file. */
     control->keeps_state = control->database.configured && control->database.durable;
     copy_stop_all(control);
+    digest_stop_all(control);
     operation_refuse_all(control, "the load balancer is ending");
     control_tell_workers(control, LETTER_STOP);
     if (control->n_workers == 0) {
@@ -419,6 +471,7 @@ static void done(struct control *control)
     spawner_close(control->spawner);
     member_free_all(control);
     copy_free_dead(control);
+    digest_free_dead(control);
     while (control->fences) {
         struct fence *fence = control->fences;
         control->fences = fence->next;

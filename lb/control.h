@@ -29,6 +29,7 @@
 #include "core/rng.h"
 #include "lb/copy.h"
 #include "lb/database.h"
+#include "lb/digest.h"
 #include "lb/lb.h"
 #include "lb/letters.h"
 #include "lb/mariadb.h"
@@ -105,17 +106,21 @@ struct operation {
     uint64_t snapshot_version, state_version;
 };
 
-/* A server that failed a change: the writer is told when nobody can read from it any more. */
+/* A server that failed a change, or one replica on it: the writer is told when nobody can read from
+ * it any more. */
 struct fence {
     struct fence *next;
     uint64_t uid;
+    struct shard_live *live; /* the replica's shard; NULL: the whole server */
+    int code;                /* told to the writer */
     uint64_t snapshot_version, state_version;
 };
 
 /* Counted for /metrics. */
 struct control_metrics {
     uint64_t deaths, starts, failed_starts, snapshots, probes, missed_probes, failed_saves;
-    uint64_t serving, target, fenced, lost_shards, copies, failed_copies, copied_rows, held_copies;
+    uint64_t serving, target, fenced, demoted, lost_shards, copies, failed_copies, copied_rows,
+        held_copies;
 };
 
 /* The cluster's own MariaDB, for --store mysql (private_db.c). */
@@ -146,6 +151,7 @@ struct control {
     struct operation *operations; /* the first is under way */
     struct database database;
     struct copies copies;
+    struct comparisons comparisons;
     struct fence *fences;
     struct timeline timeline;
     struct state_store *state_store;

@@ -1,16 +1,15 @@
 #include "lb/copy.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/json.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "lb/control.h"
+#include "lb/shard_digest.h"
 #include "table/batch.h"
 
 #define PAGE_ROWS 2000u
@@ -35,17 +34,6 @@ enum phase {
     PHASE_PAUSING,   /* before it is tried again */
 };
 
-/* Keys low … last, to be made the same on the target. */
-struct range {
-    int64_t low, last;
-};
-
-struct digest {
-    uint64_t n_rows, checksum;
-    int64_t last;
-    bool more;
-};
-
 enum step { STEP_IDLE, STEP_SOURCE_DIGEST, STEP_TARGET_DIGEST, STEP_PAGE, STEP_BATCH };
 
 /* One range on its way. */
@@ -53,8 +41,8 @@ struct slot {
     struct httpc_request call; /* first member */
     struct copy *copy;
     enum step step;
-    struct range range;
-    struct digest digest;
+    struct key_range range;
+    struct shard_digest digest;
 };
 
 struct copy {
@@ -71,11 +59,11 @@ struct copy {
     bool quick;    /* the digests come first, and may be all there is to do */
     bool differed; /* the digests at the end, once */
     unsigned n_rounds, n_attempts;
-    struct range *ranges; /* a stack of what is to be done */
+    struct key_range *ranges; /* a stack of what is to be done */
     size_t n_ranges, capacity;
     struct slot slots[N_SLOTS];
     struct httpc_request whole_calls[2]; /* PHASE_COMPARING: the source's, the target's */
-    struct digest wholes[2];
+    struct shard_digest wholes[2];
     size_t n_wholes; /* answers to whole_calls that are awaited */
     uint64_t n_rows; /* copied */
     struct ev_timer pause;
@@ -191,6 +179,20 @@ static void give_up(struct copy *copy, const char *why)
         member_lost(target, cause);
 }
 
+/* Whether the target holds no last replica. One that was demoted can be on a server that does. */
+static bool may_lose_target(const struct copy *copy)
+{
+    const struct database *database = &copy->control->database;
+    for (size_t i = 0; i < database->n_shards; i++) {
+        const struct table_shard *shard = database->shards[i];
+        const struct replica *replica = database_find_replica(shard, copy->target);
+        if (replica && replica->state != REPLICA_FILLING &&
+            !database_is_safe_without(shard, &copy->target, 1))
+            return false;
+    }
+    return true;
+}
+
 static void on_pause(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
@@ -211,8 +213,11 @@ static void fail(struct copy *copy, const char *format, ...)
     release_writer(copy);
     disconnect(copy);
     if (++copy->n_attempts >= MAX_ATTEMPTS) {
-        give_up(copy, why);
-        return;
+        if (may_lose_target(copy)) {
+            give_up(copy, why);
+            return;
+        }
+        copy->n_attempts = MAX_ATTEMPTS;
     }
     log_info("lb", "the copy of shard %s is tried again: %s", copy->shard->range.name, why);
     copy->compare = true;
@@ -226,16 +231,10 @@ static void fail(struct copy *copy, const char *format, ...)
  */
 
 static int send_get(struct copy *copy, bool from_source, struct httpc_request *call,
-                    const char *path, const struct range *range, size_t n_rows)
+                    const char *path, const struct key_range *range, size_t n_rows)
 {
-    char text[512];
-    char piece[128] = "";
-    if (range)
-        snprintf(piece, sizeof(piece), "&low=%" PRId64 "&last=%" PRId64 "&rows=%zu", range->low,
-                 range->last, n_rows);
-    int n = snprintf(text, sizeof(text), "GET %s?shard=%s%s HTTP/1.1\r\nHost: quoit\r\n\r\n", path,
-                     copy->shard->range.name, piece);
-    return httpc_send(from_source ? copy->from : copy->to, call, text, (size_t)n);
+    return shard_ask(from_source ? copy->from : copy->to, call, path, copy->shard->range.name,
+                     range, n_rows);
 }
 
 static int send_batch(struct copy *copy, struct httpc_request *call, const char *bytes, size_t n)
@@ -250,30 +249,6 @@ static int send_batch(struct copy *copy, struct httpc_request *call, const char 
     int rc = httpc_send(copy->to, call, buf_head(&text), buf_len(&text));
     buf_done(&text);
     return rc;
-}
-
-static int read_digest(const struct http_message *answer, struct digest *ret_digest)
-{
-    int rc = -EPROTO;
-    int64_t n_rows;
-    if (answer->status != 200)
-        return rc;
-    cJSON *tree = json_parse(answer->body.at, answer->body.len, NULL);
-    const char *checksum = tree ? json_get_string(tree, "checksum") : NULL;
-    if (checksum && json_get_int64(tree, "rows", &n_rows) == 0 &&
-        json_get_int64(tree, "last", &ret_digest->last) == 0) {
-        ret_digest->n_rows = (uint64_t)n_rows;
-        ret_digest->checksum = strtoull(checksum, NULL, 16);
-        ret_digest->more = cJSON_IsTrue(json_get(tree, "more"));
-        rc = 0;
-    }
-    cJSON_Delete(tree);
-    return rc;
-}
-
-static bool equal(const struct digest *a, const struct digest *b)
-{
-    return a->n_rows == b->n_rows && a->checksum == b->checksum;
 }
 
 /* Whether a batch of one operation was done. */
@@ -293,7 +268,7 @@ static void push(struct copy *copy, int64_t low, int64_t last)
         copy->capacity = copy->capacity ? copy->capacity * 2 : 64;
         copy->ranges = mem_realloc(copy->ranges, copy->capacity, sizeof(*copy->ranges));
     }
-    copy->ranges[copy->n_ranges++] = (struct range){low, last};
+    copy->ranges[copy->n_ranges++] = (struct key_range){low, last};
 }
 
 /* ---- one range --------------------------------------------------------------------------------
@@ -320,7 +295,7 @@ static int send_page(struct slot *slot)
 
 static int take_source_digest(struct slot *slot, const struct http_message *answer)
 {
-    int rc = read_digest(answer, &slot->digest);
+    int rc = shard_digest_read(answer, &slot->digest);
     if (rc != 0 || (slot->digest.more && slot->digest.last < slot->range.low))
         return -EPROTO;
     if (slot->digest.more)
@@ -331,11 +306,11 @@ static int take_source_digest(struct slot *slot, const struct http_message *answ
 
 static int take_target_digest(struct slot *slot, const struct http_message *answer)
 {
-    struct digest digest;
-    int rc = read_digest(answer, &digest);
+    struct shard_digest digest;
+    int rc = shard_digest_read(answer, &digest);
     if (rc != 0)
         return rc;
-    if (!equal(&digest, &slot->digest))
+    if (!shard_digest_equal(&digest, &slot->digest))
         return send_page(slot);
     slot->step = STEP_IDLE;
     return 0;
@@ -392,7 +367,7 @@ static void on_slot_failure(struct httpc_request *call, int code, bool sent)
         fail(slot->copy, "the connection broke: %s", err_errno_text(code));
 }
 
-static int start_slot(struct slot *slot, struct range range)
+static int start_slot(struct slot *slot, struct key_range range)
 {
     slot->call = (struct httpc_request){.on_answer = on_slot_answer, .on_failure = on_slot_failure};
     slot->range = range;
@@ -469,13 +444,13 @@ static void copy_all(struct copy *copy)
 
 static void take_whole(struct copy *copy, size_t side, const struct http_message *answer)
 {
-    if (read_digest(answer, &copy->wholes[side]) != 0) {
+    if (shard_digest_read(answer, &copy->wholes[side]) != 0) {
         fail(copy, "/digest answered %u", answer->status);
         return;
     }
     if (--copy->n_wholes > 0)
         return;
-    if (copy->claim || equal(&copy->wholes[0], &copy->wholes[1])) {
+    if (copy->claim || shard_digest_equal(&copy->wholes[0], &copy->wholes[1])) {
         succeed(copy);
     } else if (copy->quick) {
         copy->quick = false;
@@ -487,7 +462,10 @@ static void take_whole(struct copy *copy, size_t side, const struct http_message
     } else {
         log_error("lb", "shard %s: the copy differs from its source after two attempts",
                   copy->shard->range.name);
-        give_up(copy, "it differs from its source");
+        if (may_lose_target(copy))
+            give_up(copy, "it differs from its source");
+        else
+            fail(copy, "it differs from its source");
     }
 }
 
@@ -632,10 +610,11 @@ static void start(struct control *control, struct table_shard *shard, struct rep
     begin(copy);
 }
 
-/* Whether the member waits for its rows now. An operation copies once all its servers are there. */
+/* Whether the member waits for its rows now, all or those of a replica that was demoted. An
+ * operation copies once all its servers are there. */
 static bool is_fillable(const struct member *member)
 {
-    return member && member->state == MEMBER_FILLING &&
+    return member && (member->state == MEMBER_FILLING || member->state == MEMBER_SERVING) &&
            (!member->operation || member->operation->filling);
 }
 

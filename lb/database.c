@@ -176,6 +176,39 @@ static void drop_replica(struct table_shard *shard, uint64_t uid)
     }
 }
 
+bool database_has_last(const struct database *database, uint64_t uid, const struct shard_live *live)
+{
+    for (size_t i = 0; i < database->n_shards; i++) {
+        const struct table_shard *shard = database->shards[i];
+        const struct replica *replica = database_find_replica(shard, uid);
+        if (!replica || replica->state == REPLICA_FILLING || shard->operation ||
+            (live && live != &shard->live))
+            continue;
+        if (database_count(shard, REPLICA_READY) == (replica->state == REPLICA_READY))
+            return true;
+    }
+    return false;
+}
+
+bool database_demote(struct database *database, const struct shard_live *live, uint64_t uid)
+{
+    for (size_t i = 0; i < database->n_shards; i++) {
+        struct table_shard *shard = database->shards[i];
+        struct replica *replica = &shard->live == live ? database_find_replica(shard, uid) : NULL;
+        if (!replica || replica->state == REPLICA_FILLING)
+            continue;
+        if (replica->state == REPLICA_LEAVING) {
+            drop_replica(shard, uid);
+        } else {
+            replica->state = REPLICA_FILLING;
+            replica->has_rows = true;
+            replica->whole = false;
+        }
+        return true;
+    }
+    return false;
+}
+
 void database_leave(struct database *database, uint64_t uid)
 {
     for (size_t i = 0; i < database->n_shards; i++) {
@@ -239,6 +272,7 @@ struct vacancy *database_vacate(struct database *database, uint64_t uid, uint64_
         if (!replica)
             continue;
         if (!shard->operation) {
+            assert(vacancy);
             bool last = was_last(shard, replica);
             n_lost += last && !database->durable;
             vacancy->shards[vacancy->n_shards++] =

@@ -2,7 +2,7 @@
  * control loop's alone; workers see it through snapshots.
  *
  *   FILLING ── copied and compared, or claimed ──▶ READY ── /rm ──▶ LEAVING ──▶ gone
- *      ▲                                             │
+ *      ▲ ▲─── a change failed on it alone ◀──────────┤
  *      └────────── vacancy ◀───── its server died ◀──┘
  *
  * What a dead server held is a vacancy until a replacement takes it over. Of a shard without a
@@ -99,6 +99,13 @@ void database_set_ready(struct database *database, struct table_shard *shard,
                         struct replica *replica);
 /* Whether a replica or a vacancy of the shard is whole: then another must not begin empty. */
 bool database_waits_for_whole(const struct database *database, const struct table_shard *shard);
+/* Whether the member's is the only replica of a shard that is read from; of that shard alone, with
+ * live. */
+bool database_has_last(const struct database *database, uint64_t uid,
+                       const struct shard_live *live);
+/* A change failed on the member's replica of that shard: READY becomes FILLING, its rows to be
+ * compared; LEAVING is dropped. False: nothing of it was read or written any more. */
+bool database_demote(struct database *database, const struct shard_live *live, uint64_t uid);
 /* Makes the member's READY replicas LEAVING, and drops its others. */
 void database_leave(struct database *database, uint64_t uid);
 /* Drops all of its replicas. */

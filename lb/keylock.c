@@ -97,6 +97,19 @@ static void remove_lock(struct keylock_table *table, struct keylock *lock)
     table->n_locks--;
 }
 
+void keylock_move(struct keylock_holder *from, struct keylock_holder *to)
+{
+    if (!from->locks)
+        return;
+    assert(!to->locks && from->n_missing == 0);
+    to->locks = from->locks;
+    to->n_locks = from->n_locks;
+    for (size_t i = 0; i < to->n_locks; i++)
+        to->locks[i].holder = to;
+    from->locks = NULL;
+    from->n_locks = 0;
+}
+
 void keylock_release(struct keylock_table *table, struct keylock_holder *holder)
 {
     struct keylock *locks = holder->locks;

@@ -43,6 +43,8 @@ bool keylock_any(const struct keylock_table *table, const int64_t *keys, size_t 
 /* Asks for the locks of n distinct keys. True: all are granted; else on_all tells. */
 bool keylock_take(struct keylock_table *table, struct keylock_holder *holder, const int64_t *keys,
                   size_t n);
+/* What `from` has, all of it granted, is `to`'s from now on, which has none. None is fine. */
+void keylock_move(struct keylock_holder *from, struct keylock_holder *to);
 /* Lets go of all that the holder has or waits for; none is fine. */
 void keylock_release(struct keylock_table *table, struct keylock_holder *holder);
 

@@ -24,6 +24,10 @@ enum letter_type {
                      The writer waits for LETTER_FENCED before it answers the client; it asks so
                      of a server too that has left already, whatever it left for */
     LETTER_DIRTY, /* struct shard_letter: the keys changed since tracking began or was last asked */
+    LETTER_DEMOTE, /* struct shard_letter: the replica on server uid missed a change that others
+                      made. As LETTER_FENCE, but the server serves on, and the replica is made equal
+                      again: the server holds the last replica of another shard */
+    LETTER_HELD,   /* LETTER_HOLD comes back: no change of the shard is under way */
     /* state thread → control */
     LETTER_SAVED, /* state `version` was written, or `code` says why not */
     /* control → worker */
@@ -31,14 +35,18 @@ enum letter_type {
     LETTER_TAKE,   /* there is a new snapshot */
     LETTER_STOP,   /* finish what is under way and end; the second: end */
     /* control → writer */
-    LETTER_FENCED, /* no worker routes to server uid any more, and the state file says so */
-    LETTER_TRACK,  /* struct shard_letter: note the keys that changes touch from now on, and those
-                      of changes under way */
+    LETTER_FENCED,  /* no worker routes to server uid any more, and the state file says so */
+    LETTER_DEMOTED, /* struct shard_letter: the same of the replica on server uid */
+    LETTER_TRACK,   /* struct shard_letter: note the keys that changes touch from now on, and those
+                       of changes under way */
     LETTER_TAKE_DIRTY, /* struct shard_letter: send LETTER_DIRTY and begin anew. With `hold`:
                           changes of this shard wait from now on, and the letter comes back once
                           none is under way */
     LETTER_RELEASE,    /* struct shard_letter: stop tracking, let changes go on (posted after the
                           LETTER_TAKE of the snapshot they are to go by) */
+    LETTER_HOLD,       /* struct shard_letter: changes of the shard wait from now on. Any number of
+                          holds at a time, each with a version (number) of its own */
+    LETTER_LET,        /* struct shard_letter: the hold of that version is over, answered or not */
     /* worker → writer → worker */
     LETTER_WRITE,   /* struct change_call: a client's change, read and checked */
     LETTER_WRITTEN, /* the same, with what became of it */
@@ -54,7 +62,7 @@ struct lb_letter {
     size_t worker; /* who wrote it */
     uint64_t uid;
     uint64_t version;
-    int code; /* LETTER_SUSPECT, LETTER_SAVED: a negative errno or 0 */
+    int code; /* LETTER_SUSPECT, _SAVED, _FENCED, _DEMOTED: a negative errno or 0 */
 };
 
 /* Between the control loop, which copies a replica, and the writer, which goes on changing the
@@ -79,6 +87,7 @@ enum admin_endpoint {
     ADMIN_ADD,
     ADMIN_RM,
     ADMIN_CLUSTER,
+    ADMIN_DIGEST,
     ADMIN_KILL,
     ADMIN_HEALTHZ,
     ADMIN_METRICS,

@@ -1,6 +1,8 @@
 #include "lb/outlet.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +14,14 @@
 #include "core/metrics.h"
 #include "table/batch.h"
 
-/* With one under way a server idles while its answer travels; with more than two, fewer operations
- * share a commit. */
+/* Where each outlet goes by itself: with one under way a server idles while its answer travels;
+ * with more than two, batches are smaller. */
 #define MAX_UNDER_WAY 2
 /* A batch takes no further operation past this; a server's /batch takes 16 MiB. */
 #define MAX_BATCH_BYTES (4u << 20)
 #define HEAD_BYTES 160u
+/* A server ends a connection that was idle for 75 s (core/httpd.h). */
+#define IDLE_NS (40 * NS_PER_S)
 #define KEEP_BATCHES 4
 #define KEEP_BYTES (256u * 1024)
 
@@ -26,6 +30,7 @@ struct batch {
     struct outlet *outlet;
     struct batch *next;
     uint64_t number; /* ascends */
+    uint64_t round;
     struct buf text; /* room for a head, then the operations */
     struct outlet_item *first, **last;
     size_t n_items;
@@ -34,12 +39,14 @@ struct batch {
 
 struct outlet {
     struct outlet_config config;
+    LIST_ENTRY(outlet) link; /* config.rounds */
     struct httpc *httpc;
     struct flush_item flush;
     struct batch *waiting; /* the last one gathers */
     struct batch *kept;
     size_t n_kept, n_under_way, n_items;
     uint64_t next_number;
+    uint64_t epoch;          /* of what is sent now */
     uint64_t waits_since_ns; /* the last answer, or when the oldest under way was sent */
     bool closing;
 };
@@ -115,6 +122,81 @@ static void tell_if_idle(struct outlet *outlet)
         outlet->config.on_idle(outlet->config.context);
 }
 
+/* ---- rounds -----------------------------------------------------------------------------------
+ */
+
+static void begin_round(struct outlet_rounds *rounds)
+{
+    struct outlet *outlet;
+    rounds->number++;
+    rounds->n_awaited = 0;
+    rounds->closed = false;
+    ev_timer_stop(rounds->loop, &rounds->patience);
+    LIST_FOREACH(outlet, &rounds->outlets, link)
+    if (outlet->waiting)
+        flusher_add(outlet->config.flusher, &outlet->flush);
+}
+
+static void on_patience_over(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    begin_round(timer->data);
+}
+
+/* Every outlet that had something at this turn's end has sent it. */
+static void close_round(struct flush_item *item)
+{
+    struct outlet_rounds *rounds =
+        (struct outlet_rounds *)((char *)item - offsetof(struct outlet_rounds, close));
+    if (rounds->n_awaited == 0 || rounds->closed)
+        return;
+    rounds->closed = true;
+    ev_timer_set(&rounds->patience, OUTLET_PATIENCE_S, 0.);
+    ev_timer_start(rounds->loop, &rounds->patience);
+}
+
+static void join_round(struct batch *batch)
+{
+    struct outlet_rounds *rounds = batch->outlet->config.rounds;
+    if (!rounds)
+        return;
+    batch->round = rounds->number;
+    rounds->n_awaited++;
+    flusher_add(batch->outlet->config.flusher, &rounds->close);
+}
+
+/* It was answered, or never will be. */
+static void leave_round(struct batch *batch)
+{
+    struct outlet_rounds *rounds = batch->outlet->config.rounds;
+    if (rounds && batch->round == rounds->number && --rounds->n_awaited == 0)
+        begin_round(rounds);
+}
+
+static bool may_send(const struct outlet *outlet)
+{
+    const struct outlet_rounds *rounds = outlet->config.rounds;
+    return rounds ? outlet->n_under_way == 0 && !rounds->closed
+                  : outlet->n_under_way < MAX_UNDER_WAY;
+}
+
+void outlet_rounds_init(struct outlet_rounds *rounds, struct ev_loop *loop, struct flusher *flusher)
+{
+    *rounds = (struct outlet_rounds){.loop = loop, .flusher = flusher, .number = 1};
+    LIST_INIT(&rounds->outlets);
+    rounds->close.flush = close_round;
+    ev_init(&rounds->patience, on_patience_over);
+    rounds->patience.data = rounds;
+}
+
+void outlet_rounds_done(struct outlet_rounds *rounds)
+{
+    assert(LIST_EMPTY(&rounds->outlets));
+    ev_timer_stop(rounds->loop, &rounds->patience);
+    flusher_remove(rounds->flusher, &rounds->close);
+}
+
 /* ---- sending ----------------------------------------------------------------------------------
  */
 
@@ -130,16 +212,26 @@ static void wait_again(struct batch *batch)
     flusher_add(outlet->config.flusher, &outlet->flush);
 }
 
+/* An idle connection that the server may be about to end is no way for a batch: what is lost with
+ * it might have been done. */
+static void renew_if_idle(struct outlet *outlet)
+{
+    if (outlet->n_under_way == 0 && httpc_is_up(outlet->httpc) &&
+        clock_now_ns() - outlet->waits_since_ns > IDLE_NS)
+        httpc_break(outlet->httpc, 0);
+}
+
 static void send_batch(struct outlet *outlet, struct batch *batch)
 {
     char head[HEAD_BYTES];
     size_t n_body = buf_len(&batch->text) - HEAD_BYTES;
     int n = snprintf(head, sizeof(head),
-                     "POST /batch HTTP/1.1\r\nHost: quoit\r\nContent-Type: " BATCH_CONTENT_TYPE
-                     "\r\nContent-Length: %zu\r\n\r\n",
-                     n_body);
+                     "POST /batch?epoch=%" PRIu64 " HTTP/1.1\r\nHost: quoit\r\n"
+                     "Content-Type: " BATCH_CONTENT_TYPE "\r\nContent-Length: %zu\r\n\r\n",
+                     outlet->epoch, n_body);
     char *begin = buf_head(&batch->text) + HEAD_BYTES - (size_t)n;
     memcpy(begin, head, (size_t)n);
+    renew_if_idle(outlet);
     if (outlet->n_under_way == 0)
         outlet->waits_since_ns = clock_now_ns();
     int rc = httpc_send(outlet->httpc, &batch->call, begin, n_body + (size_t)n);
@@ -149,6 +241,7 @@ static void send_batch(struct outlet *outlet, struct batch *batch)
         return;
     }
     outlet->n_under_way++;
+    join_round(batch);
     metric_bump(&outlet->config.counters->batches);
     metric_bump_by(&outlet->config.counters->operations, batch->n_items);
     metric_bump_by(&outlet->config.counters->bytes, n_body);
@@ -157,7 +250,7 @@ static void send_batch(struct outlet *outlet, struct batch *batch)
 static void on_flush(struct flush_item *flush)
 {
     struct outlet *outlet = (struct outlet *)((char *)flush - offsetof(struct outlet, flush));
-    while (outlet->waiting && outlet->n_under_way < MAX_UNDER_WAY) {
+    while (outlet->waiting && may_send(outlet)) {
         struct batch *batch = outlet->waiting;
         outlet->waiting = batch->next;
         send_batch(outlet, batch);
@@ -221,6 +314,7 @@ static void on_answer(struct httpc_request *call, const struct http_message *ans
     struct batch *batch = (struct batch *)call;
     struct outlet *outlet = batch->outlet;
     outlet->n_under_way--;
+    leave_round(batch);
     outlet->waits_since_ns = clock_now_ns();
     if (outlet->waiting)
         flusher_add(outlet->config.flusher, &outlet->flush);
@@ -247,6 +341,9 @@ static void on_failure(struct httpc_request *call, int code, bool sent)
     struct batch *batch = (struct batch *)call;
     struct outlet *outlet = batch->outlet;
     outlet->n_under_way--;
+    leave_round(batch);
+    if (sent) /* it may lie in the server's socket still: from now on it must not be begun there */
+        outlet->epoch = clock_now_ns();
     if (!sent && !batch->resent && !outlet->closing && code != -ECANCELED) {
         batch->resent = true;
         metric_bump(&outlet->config.counters->resent);
@@ -274,7 +371,10 @@ struct outlet *outlet_new(const struct outlet_config *config)
 {
     struct outlet *outlet = mem_zalloc(1, sizeof(*outlet));
     outlet->config = *config;
+    if (config->rounds)
+        LIST_INSERT_HEAD(&config->rounds->outlets, outlet, link);
     outlet->flush.flush = on_flush;
+    outlet->epoch = clock_now_ns();
     outlet->httpc = httpc_new(&(struct httpc_config){.loop = config->loop,
                                                      .flusher = config->flusher,
                                                      .addr = config->addr,
@@ -304,6 +404,8 @@ void outlet_free(struct outlet *outlet)
     if (!outlet)
         return;
     outlet->closing = true;
+    if (outlet->config.rounds)
+        LIST_REMOVE(outlet, link);
     httpc_free(outlet->httpc);
     lose_waiting(outlet);
     flusher_remove(outlet->config.flusher, &outlet->flush);

@@ -1,11 +1,17 @@
 /* An outlet: the writer's connection to one server, over which operations go in batches.
  *
- *   outlet_put ─▶ gathering ─(end of the turn, fewer than two under way)─▶ POST /batch
- *   item->on_done ◀── a line each ◀───────────────────────────────────────────┘
+ *   outlet_put ─▶ gathering ─(end of the turn, when it may go)─▶ POST /batch
+ *   item->on_done ◀── a line each ◀────────────────────────────────┘
  *
- * What comes while two batches are under way gathers into the next one: the longer a server's disk
- * takes, the more operations share its next fdatasync (group commit: DeWitt et al., SIGMOD 1984,
- * section 4). Operations take effect in the order they were put. */
+ * What may not go yet gathers: the longer a server's disk takes, the more operations share its next
+ * fdatasync (group commit: DeWitt et al., SIGMOD 1984, section 4). Two batches may be under way to
+ * a server; with outlet_rounds one, and those of all servers go together: an operation waits for
+ * every replica anyway, and what is answered together comes back together, so that batches grow.
+ * Operations take effect in the order they were put.
+ *
+ * A batch bears the epoch of its connection (server/server.h), the time on CLOCK_MONOTONIC when the
+ * one before broke: once a server has answered a batch, none of an earlier connection, nor of an
+ * earlier life of the LB, is begun there any more, however late the server comes to read it. */
 #ifndef QUOIT_LB_OUTLET_H
 #define QUOIT_LB_OUTLET_H
 
@@ -13,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "core/addr.h"
 #include "core/flush.h"
@@ -45,12 +52,34 @@ struct outlet_counters {
     uint64_t batches, operations, bytes, resent;
 };
 
+/* Rounds: what the outlets of a writer send together, for servers that sync what they are told. The
+ * next round begins when all of this one is answered, or OUTLET_PATIENCE_S after it began: a server
+ * that takes longer holds up its own batches alone. Between init and done a place of its own. */
+#define OUTLET_PATIENCE_S 0.002
+
+struct outlet_rounds {
+    struct ev_loop *loop;
+    LIST_HEAD(, outlet) outlets;
+    uint64_t number;
+    size_t n_awaited; /* batches of this round */
+    bool closed;      /* nothing goes until the next one */
+    struct flusher *flusher;
+    struct flush_item close;
+    struct ev_timer patience;
+};
+
+void outlet_rounds_init(struct outlet_rounds *rounds, struct ev_loop *loop,
+                        struct flusher *flusher);
+/* After its outlets were freed. */
+void outlet_rounds_done(struct outlet_rounds *rounds);
+
 struct outlet_config {
     struct ev_loop *loop;
     struct flusher *flusher;
     struct addr addr;
     uint64_t timeout_ns;              /* of a batch under way; then the connection is broken */
     struct outlet_counters *counters; /* shared by outlets of a loop (ref) */
+    struct outlet_rounds *rounds;     /* shared likewise; NULL: each goes by itself (ref) */
     /* The connection broke. May be NULL. */
     void (*on_down)(void *context, int code);
     /* Nothing is under way or gathered any more. May be NULL. */

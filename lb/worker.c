@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/flush.h"
@@ -19,6 +20,7 @@
 #include "lb/writer.h"
 
 #define EXPIRE_STEP_S 0.25
+#define LATE_NS (1000 * NS_PER_MS)
 #define STOP_STEP_S 0.01
 #define STOP_AFTER_NS (5 * NS_PER_S)
 #define MAX_ADMIN_CALLS 256
@@ -37,7 +39,7 @@ struct worker {
     struct rng rng;
     struct ev_check turn_check;
     struct ev_timer expire_timer, stop_timer;
-    uint64_t stop_at_ns;
+    uint64_t stop_at_ns, expired_ns;
     size_t n_admin;   /* calls on their way to the control loop and back */
     size_t n_changes; /* on their way to the writer and back */
     size_t n_joined;  /* the writer's worker: others that may still send changes */
@@ -222,6 +224,7 @@ static const struct endpoint {
     {"/add", ADMIN_ADD, HTTP_POST, "POST"},
     {"/rm", ADMIN_RM, HTTP_DELETE, "DELETE"},
     {"/cluster", ADMIN_CLUSTER, HTTP_GET, "GET, HEAD"},
+    {"/cluster/digest", ADMIN_DIGEST, HTTP_GET, "GET, HEAD"},
     {"/cluster/kill", ADMIN_KILL, HTTP_POST, "POST"},
     {"/healthz", ADMIN_HEALTHZ, HTTP_GET, "GET, HEAD"},
     {"/metrics", ADMIN_METRICS, HTTP_GET, "GET, HEAD"},
@@ -437,7 +440,11 @@ static void on_expire_timer(struct ev_loop *loop, struct ev_timer *timer, int ev
     (void)loop;
     (void)events;
     struct worker *worker = timer->data;
-    routes_expire(&worker->routes);
+    uint64_t now_ns = worker->routes.turn_ns;
+    /* If this loop itself was late, the silence is ours: what came meanwhile is read first. */
+    if (now_ns - worker->expired_ns < LATE_NS)
+        routes_expire(&worker->routes);
+    worker->expired_ns = now_ns;
 }
 
 /* Tells the writer, once, that nothing more comes from here. */
@@ -506,9 +513,12 @@ static void on_letter(void *context, struct letter *raw)
         answer_change(worker, (struct change_call *)letter);
         return;
     case LETTER_FENCED:
+    case LETTER_DEMOTED:
     case LETTER_TRACK:
     case LETTER_TAKE_DIRTY:
     case LETTER_RELEASE:
+    case LETTER_HOLD:
+    case LETTER_LET:
         take_writers_letter(worker, letter);
         return;
     case LETTER_JOIN:
@@ -555,6 +565,25 @@ static void free_worker(struct worker *worker)
     free(worker);
 }
 
+static int open_writer(struct worker *worker, struct err *err)
+{
+    const struct worker_config *config = &worker->config;
+    struct intents *intents;
+    int rc = intents_open(worker->loop, config->state_dir, config->store_durable, &intents, err);
+    if (rc != 0)
+        return rc;
+    worker->writer = writer_new(&(struct writer_config){.loop = worker->loop,
+                                                        .flusher = &worker->flusher,
+                                                        .control = config->control,
+                                                        .intents = intents,
+                                                        .worker = config->index,
+                                                        .in_rounds = config->store_durable,
+                                                        .on_written = on_written,
+                                                        .on_idle = on_writer_idle,
+                                                        .context = worker});
+    return 0;
+}
+
 int worker_start(const struct worker_config *config, struct worker **ret_worker, struct err *err)
 {
     struct worker *worker = mem_aligned_zalloc(_Alignof(struct worker), sizeof(*worker));
@@ -577,14 +606,13 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
                                      .context = worker,
                                      .turn_ns = clock_now_ns()};
     querier_init(&worker->querier, &worker->routes);
-    if (!config->writer)
-        worker->writer = writer_new(&(struct writer_config){.loop = worker->loop,
-                                                            .flusher = &worker->flusher,
-                                                            .control = config->control,
-                                                            .worker = config->index,
-                                                            .on_written = on_written,
-                                                            .on_idle = on_writer_idle,
-                                                            .context = worker});
+    int rc = config->writer ? 0 : open_writer(worker, err);
+    if (rc != 0) {
+        querier_done(&worker->querier);
+        free_worker(worker);
+        close(config->listen_fd);
+        return rc;
+    }
     ev_timer_init(&worker->expire_timer, on_expire_timer, EXPIRE_STEP_S, EXPIRE_STEP_S);
     worker->expire_timer.data = worker;
     ev_timer_start(worker->loop, &worker->expire_timer);
@@ -598,7 +626,7 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
                                          .context = worker});
     httpd_listen(worker->httpd, config->listen_fd);
     take_snapshot(worker);
-    int rc = pthread_create(&worker->thread, NULL, run, worker);
+    rc = pthread_create(&worker->thread, NULL, run, worker);
     if (rc != 0) {
         end(worker);
         free_worker(worker);

@@ -11,6 +11,7 @@
 #ifndef QUOIT_LB_WORKER_H
 #define QUOIT_LB_WORKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ struct worker_config {
     int listen_fd;               /* taken over */
     struct publisher *publisher; /* (ref) a snapshot is published before the worker starts */
     struct mailbox *control;     /* (ref) */
+    bool store_durable;          /* servers sync changes before they answer them */
+    const char *state_dir;       /* where the writer's intents go; NULL: they are not kept (ref) */
     struct mailbox *writer; /* of worker 0, started before; NULL: this one has the writer (ref) */
     struct key_source key_source;
     uint64_t seed;

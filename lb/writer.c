@@ -11,6 +11,7 @@
 
 #define DEFAULT_TIMEOUT_NS (5 * NS_PER_S)
 #define STEP_S 0.1
+#define LATE_NS (400 * NS_PER_MS)
 
 /* ---- lists ------------------------------------------------------------------------------------
  */
@@ -46,34 +47,6 @@ void writer_queue(struct job *job)
     job->is_ready = true;
     list_append(&job->writer->ready, job);
     flusher_add(job->writer->config.flusher, &job->writer->flush);
-}
-
-/* ---- tracking, for a copy of a shard ------------------------------------------------------
- */
-
-/* Begins anew with what changes under way touch: whether they took effect before or after now is
- * not known yet. */
-static void begin_tracking(struct writer *writer, struct lane *lane)
-{
-    key_log_clear(&lane->dirty);
-    for (const struct job *job = writer->under_way; job; job = job->next)
-        for (size_t i = 0; i < job->call->change.n_parts; i++)
-            if (job->runs[i].lane == lane)
-                key_log_add(&lane->dirty, job->runs[i].part->keys, job->runs[i].part->n_keys);
-}
-
-static void send_dirty(struct writer *writer, struct shard_letter *letter, struct key_log *log)
-{
-    if (log) {
-        key_log_sort(log);
-        letter->keys = log->keys;
-        letter->n_keys = log->n;
-        letter->too_many = log->too_many;
-        *log = (struct key_log){0};
-    }
-    letter->base.type = LETTER_DIRTY;
-    letter->base.worker = writer->config.worker;
-    mailbox_post(writer->config.control, &letter->base.letter);
 }
 
 /* ---- targets ----------------------------------------------------------------------------------
@@ -119,14 +92,16 @@ static struct target *target_new(struct writer *writer, const struct snapshot_se
     target->writer = writer;
     target->uid = server->uid;
     snprintf(target->name, sizeof(target->name), "%s", server->name);
-    target->outlet = outlet_new(&(struct outlet_config){.loop = writer->config.loop,
-                                                        .flusher = writer->config.flusher,
-                                                        .addr = server->addr,
-                                                        .timeout_ns = writer->config.timeout_ns,
-                                                        .counters = &writer->metrics.outlets,
-                                                        .on_down = on_down,
-                                                        .on_idle = on_idle,
-                                                        .context = target});
+    target->outlet = outlet_new(
+        &(struct outlet_config){.loop = writer->config.loop,
+                                .flusher = writer->config.flusher,
+                                .addr = server->addr,
+                                .timeout_ns = writer->config.timeout_ns,
+                                .counters = &writer->metrics.outlets,
+                                .rounds = writer->config.in_rounds ? &writer->rounds : NULL,
+                                .on_down = on_down,
+                                .on_idle = on_idle,
+                                .context = target});
     return target;
 }
 
@@ -152,21 +127,14 @@ void writer_fence(struct target *target)
         outlet_cut(target->outlet);
 }
 
-static bool takes_changes(const struct target *target)
-{
-    return target->outlet && target->fence == FENCE_NONE;
-}
-
 bool writer_may_fence(const struct writer *writer, const struct target *target)
 {
     for (size_t i = 0; i < writer->n_lanes; i++) {
         const struct lane *lane = writer->lanes[i];
-        bool has_it = false, has_another = false;
-        for (size_t k = 0; k < lane->n_targets; k++) {
-            has_it |= lane->targets[k] == target;
-            has_another |= lane->targets[k] != target && takes_changes(lane->targets[k]);
-        }
-        if (has_it && !has_another)
+        bool has_it = false;
+        for (size_t k = 0; k < lane->n_targets; k++)
+            has_it |= lane->targets[k] == target && !lane_is_demoting(lane, target->uid);
+        if (has_it && !lane_has_another(lane, target))
             return false;
     }
     return true;
@@ -244,8 +212,6 @@ static void take_lanes(struct writer *writer, const struct snapshot *snapshot)
     free(old);
 }
 
-static void admit_parked(struct writer *writer);
-
 void writer_take(struct writer *writer, const struct snapshot *snapshot)
 {
     struct target **old = writer->targets;
@@ -260,7 +226,8 @@ void writer_take(struct writer *writer, const struct snapshot *snapshot)
         if (old[i])
             target_close(old[i]);
     free(old);
-    admit_parked(writer);
+    recovery_step(writer);
+    writer_admit_parked(writer);
 }
 
 struct lane *writer_find_lane(const struct writer *writer, const struct change_part *part)
@@ -283,12 +250,12 @@ size_t writer_n_under_way(const struct writer *writer, uint64_t uid)
 /* ---- admission --------------------------------------------------------------------------------
  */
 
-static bool is_held(const struct job *job)
+bool writer_is_held(const struct job *job)
 {
     const struct change *change = &job->call->change;
     for (size_t i = 0; i < change->n_parts; i++) {
         const struct lane *lane = writer_find_lane(job->writer, &change->parts[i]);
-        if (lane && lane->held)
+        if (lane && lane_is_held(lane))
             return true;
     }
     return false;
@@ -309,7 +276,7 @@ static void admit(struct job *job)
         job_finish(job);
         return;
     }
-    if (is_held(job)) {
+    if (writer_is_held(job)) {
         list_append(&writer->parked, job);
         return;
     }
@@ -321,7 +288,7 @@ static void admit(struct job *job)
     job_start(job);
 }
 
-static void admit_parked(struct writer *writer)
+void writer_admit_parked(struct writer *writer)
 {
     struct job_list parked = writer->parked;
     if (!parked.first)
@@ -354,8 +321,10 @@ void writer_submit(struct writer *writer, struct change_call *call)
         job_finish(job);
         return;
     }
-    if (!ev_is_active(&writer->timer))
+    if (!ev_is_active(&writer->timer)) {
         ev_timer_again(writer->config.loop, &writer->timer);
+        writer->ticked_ns = job->begin_ns;
+    }
     admit(job);
 }
 
@@ -398,14 +367,14 @@ void writer_leave(struct job *job)
         job->started = false;
         for (size_t i = 0; i < job->call->change.n_parts; i++) {
             struct lane *lane = job->runs[i].lane;
-            if (--lane->n_under_way == 0 && lane->asked) {
-                struct shard_letter *asked = lane->asked;
-                lane->asked = NULL;
-                send_dirty(writer, asked, &lane->dirty);
-            }
+            if (--lane->n_under_way == 0)
+                lane_went_idle(writer, lane);
         }
     }
-    keylock_release(&writer->locks, &job->locks);
+    if (job->intent)
+        keylock_move(&job->locks, &job->intent->locks);
+    else
+        keylock_release(&writer->locks, &job->locks);
 }
 
 void writer_await_fences(struct job *job)
@@ -435,99 +404,15 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
     (void)events;
     struct writer *writer = timer->data;
     uint64_t now_ns = clock_now_ns();
-    for (size_t i = 0; i < writer->n_targets; i++)
+    /* If this loop itself was late, the silence is ours: what came meanwhile is read first. */
+    bool on_time = now_ns - writer->ticked_ns < LATE_NS;
+    writer->ticked_ns = now_ns;
+    for (size_t i = 0; i < writer->n_targets && on_time; i++)
         if (writer->targets[i])
             outlet_expire(writer->targets[i]->outlet, now_ns);
-    if (writer->n_jobs == 0)
+    recovery_step(writer);
+    if (writer->n_jobs == 0 && writer->n_to_recover == 0)
         ev_timer_stop(loop, timer);
-}
-
-/* ---- letters ----------------------------------------------------------------------------------
- */
-
-static struct lane *find_live(const struct writer *writer, const struct shard_live *live)
-{
-    for (size_t i = 0; i < writer->n_lanes; i++)
-        if (writer->lanes[i]->live == live)
-            return writer->lanes[i];
-    return NULL;
-}
-
-static void on_fenced(struct writer *writer, uint64_t uid)
-{
-    for (size_t i = 0; i < writer->n_targets; i++)
-        if (writer->targets[i] && writer->targets[i]->uid == uid)
-            writer->targets[i]->fence = FENCE_DONE;
-    for (struct target *target = writer->former_targets; target; target = target->next)
-        if (target->uid == uid)
-            target->fence = FENCE_DONE;
-    for (struct job *job = writer->fencing; job; job = job->next)
-        writer_queue(job);
-}
-
-static void on_take_dirty(struct writer *writer, struct lane *lane, struct shard_letter *letter)
-{
-    if (lane && !lane->tracking) { /* nothing is known of it */
-        lane->tracking = true;
-        lane->dirty.too_many = true;
-    }
-    if (!lane) {
-        letter->too_many = true;
-        send_dirty(writer, letter, NULL);
-    } else if (!letter->hold) {
-        send_dirty(writer, letter, &lane->dirty);
-        begin_tracking(writer, lane);
-    } else {
-        assert(!lane->asked);
-        lane->held = true;
-        if (lane->n_under_way == 0)
-            send_dirty(writer, letter, &lane->dirty);
-        else
-            lane->asked = letter;
-    }
-}
-
-static void on_release(struct writer *writer, struct lane *lane)
-{
-    if (!lane)
-        return;
-    lane->tracking = lane->held = false;
-    key_log_clear(&lane->dirty);
-    if (lane->asked) { /* the copy was given up while it waited */
-        struct shard_letter *asked = lane->asked;
-        lane->asked = NULL;
-        asked->too_many = true;
-        send_dirty(writer, asked, NULL);
-    }
-    admit_parked(writer);
-}
-
-void writer_take_letter(struct writer *writer, struct lb_letter *letter)
-{
-    if (letter->type == LETTER_FENCED) {
-        on_fenced(writer, letter->uid);
-        free(letter);
-        return;
-    }
-    struct shard_letter *about = (struct shard_letter *)letter;
-    struct lane *lane = find_live(writer, about->live);
-    switch (letter->type) {
-    case LETTER_TAKE_DIRTY:
-        on_take_dirty(writer, lane, about);
-        return; /* it goes back */
-    case LETTER_TRACK:
-        if (lane) {
-            lane->tracking = true;
-            begin_tracking(writer, lane);
-        }
-        break;
-    case LETTER_RELEASE:
-        on_release(writer, lane);
-        break;
-    default:
-        assert(false && "a letter that the writer does not take");
-    }
-    shard_letter_free(about);
 }
 
 /* ---- life -------------------------------------------------------------------------------------
@@ -546,16 +431,19 @@ struct writer *writer_new(const struct writer_config *config)
     list_init(&writer->ready);
     list_init(&writer->parked);
     keylock_init(&writer->locks);
+    outlet_rounds_init(&writer->rounds, config->loop, config->flusher);
     buf_init(&writer->scratch, 0);
     writer->flush.flush = on_flush;
     ev_timer_init(&writer->timer, on_timer, 0., STEP_S);
     writer->timer.data = writer;
+    recovery_begin(writer);
     return writer;
 }
 
 void writer_abort(struct writer *writer)
 {
     writer->aborted = true;
+    recovery_abort(writer);
     for (size_t i = 0; i < writer->n_targets; i++)
         if (writer->targets[i])
             outlet_cut(writer->targets[i]->outlet);
@@ -571,20 +459,12 @@ bool writer_is_idle(const struct writer *writer)
     return writer->n_jobs == 0;
 }
 
-static void free_lane(struct lane *lane)
-{
-    if (lane->asked)
-        shard_letter_free(lane->asked);
-    key_log_clear(&lane->dirty);
-    free(lane->targets);
-    free(lane);
-}
-
 void writer_free(struct writer *writer)
 {
     if (!writer)
         return;
     assert(writer->n_jobs == 0);
+    recovery_done(writer);
     ev_timer_stop(writer->config.loop, &writer->timer);
     flusher_remove(writer->config.flusher, &writer->flush);
     for (size_t i = 0; i < writer->n_targets; i++)
@@ -592,14 +472,15 @@ void writer_free(struct writer *writer)
             target_close(writer->targets[i]);
     free(writer->targets);
     for (size_t i = 0; i < writer->n_lanes; i++)
-        free_lane(writer->lanes[i]);
+        lane_free(writer->lanes[i]);
     free(writer->lanes);
     free(writer->ranges);
     struct lane *lane;
     while ((lane = writer->former_lanes)) {
         writer->former_lanes = lane->next;
-        free_lane(lane);
+        lane_free(lane);
     }
+    outlet_rounds_done(&writer->rounds);
     keylock_done(&writer->locks);
     buf_done(&writer->scratch);
     free(writer);

@@ -10,19 +10,30 @@
  * So a read that starts after a change was acknowledged sees it, whichever replica answers. To keep
  * that, a server that failed a change which another replica made is fenced: LETTER_FENCE goes to
  * the control loop, and the client hears nothing until LETTER_FENCED says that no worker routes to
- * the server any more. The last replica of a shard is never fenced.
+ * the server any more. Where that server holds the last replica of another shard, the failed
+ * replica alone is taken out in the same way (LETTER_DEMOTE) and made equal again. The last replica
+ * of a shard is never taken out; should the control loop know that the others have died meanwhile,
+ * it says so, and the client hears that the outcome is unknown.
  *
  * The order: all operations go to all replicas of a shard in the order in which they started here,
- * over one connection a server, so replicas agree without agreeing on anything else. A change of
- * one shard starts when it comes; many are under way at a time. A change of several shards is to be
- * all or nothing: it locks its keys (lb/keylock.h; a lock a key does what the assignment's mutex a
- * shard does, and lets other keys of the shard go on), asks one replica of each shard whether they
- * are absent, then inserts everywhere, and takes back what it did if a shard fails after all.
- * Whatever wants a locked key waits its turn.
+ * over one connection a server, so replicas agree without agreeing on anything else. A connection's
+ * successor bears a later epoch (lb/outlet.h), so that nothing takes effect behind what was sent
+ * after it. A change of one shard starts when it comes; many are under way at a time. A change of
+ * several shards is to be all or nothing: it locks its keys (lb/keylock.h; a lock a key does what
+ * the assignment's mutex a shard does, and lets other keys of the shard go on), asks one replica of
+ * each shard whether they are absent, then inserts everywhere, and takes back what it did if a
+ * shard fails after all. Whatever wants a locked key waits its turn.
  *
- * A change whose every replica lost its connection is answered 503, outcome unknown: no server is
- * fenced then, and the replicas may differ in that one change until a later change of its keys,
- * which finds the difference, or until the control loop compares them. */
+ * What was not acknowledged is, once its client has been answered, either on all replicas that are
+ * read from or on none, and stays so; while it is under way a read may see it on one replica and
+ * not on another. A change of one shard that no replica answered is sent to all once more: each
+ * then has it, so it is answered as made, unless all found it made already (503, outcome unknown:
+ * by this request or by an earlier one), or nobody answers again. Then all replicas but one are
+ * given up, and that one's rows are the truth (503, outcome unknown).
+ *
+ * A change of several shards that is left half made, because the last replica of a shard does not
+ * answer the taking back either, or because the LB is killed within it, keeps its keys locked until
+ * it is whole or gone (lb/intents.h, lb/writer_recovery.c): nobody changes a row of it before. */
 #ifndef QUOIT_LB_WRITER_H
 #define QUOIT_LB_WRITER_H
 
@@ -35,6 +46,7 @@
 #include "core/mailbox.h"
 #include "core/metrics.h"
 #include "lb/change.h"
+#include "lb/intents.h"
 #include "lb/outlet.h"
 #include "lb/snapshot.h"
 
@@ -48,10 +60,12 @@ struct writer_config {
     struct ev_loop *loop;
     struct flusher *flusher;
     struct mailbox *control;
-    size_t worker;       /* whose loop it is */
-    uint64_t timeout_ns; /* of a server's answer to a batch; 0 = 5 s */
-    size_t max_changes;  /* 0 = WRITER_MAX_CHANGES */
-    size_t max_bytes;    /* 0 = WRITER_MAX_BYTES */
+    struct intents *intents; /* taken over; NULL: a kill within a change may leave half of it */
+    size_t worker;           /* whose loop it is */
+    uint64_t timeout_ns;     /* of a server's answer to a batch; 0 = 5 s */
+    size_t max_changes;      /* 0 = WRITER_MAX_CHANGES */
+    size_t max_bytes;        /* 0 = WRITER_MAX_BYTES */
+    bool in_rounds; /* servers sync what they are told: batches go together (lb/outlet.h) */
     /* A change of this loop's own worker (call->home NULL) is answered; the call is its again. */
     void (*on_written)(void *context, struct change_call *call);
     /* Nothing is under way to this server any more. */
@@ -61,7 +75,8 @@ struct writer_config {
 
 /* Counted by the writer alone, read by any. */
 struct writer_metrics {
-    uint64_t changes, rows, over_shards, refused, failed, too_many, undone, fences, waiting;
+    uint64_t changes, rows, over_shards, refused, failed, too_many, undone, redone, recovered,
+        fences, demotions, waiting;
     struct outlet_counters outlets;
     struct metric_histogram latency;
 };
@@ -77,7 +92,9 @@ void writer_take(struct writer *writer, const struct snapshot *snapshot);
 /* Takes the call over until it is answered: at once when it is refused, else at the end of a turn
  * of the loop. */
 void writer_submit(struct writer *writer, struct change_call *call);
-/* LETTER_FENCED, LETTER_TRACK, LETTER_TAKE_DIRTY, LETTER_RELEASE; takes the letter over. */
+/* LETTER_FENCED, LETTER_TRACK, LETTER_TAKE_DIRTY, LETTER_RELEASE, LETTER_HOLD, LETTER_LET,
+ * LETTER_DEMOTED; takes
+ * the letter over. */
 void writer_take_letter(struct writer *writer, struct lb_letter *letter);
 /* Operations under way to this server. */
 size_t writer_n_under_way(const struct writer *writer, uint64_t uid);

@@ -19,7 +19,7 @@ struct tally {
 
 static bool counts(const struct item *item)
 {
-    return item->target->fence == FENCE_NONE && item->target->outlet;
+    return target_takes_changes(item->target) && !lane_is_demoting(item->lane, item->target->uid);
 }
 
 static struct tally tally_up(const struct run *run)
@@ -54,6 +54,7 @@ static void refuse_by(struct job *job, const struct run *run, const struct tally
         change_call_fail(call, 503, "server %s does not take changes of shard %s: %s",
                          item->target->name, shard, item->base.reason);
     } else {
+        job->unknown = true;
         change_call_fail(call, 503,
                          "outcome unknown: no replica of shard %s answered; the change may or may "
                          "not have been made",
@@ -81,7 +82,7 @@ static void put(struct item *item, const char *text, size_t n, size_t n_operatio
 
 /* Asks one replica of the shard, not asked before, whether the keys are absent. False: there is
  * none left. */
-static bool send_check(struct run *run)
+bool job_check(struct run *run)
 {
     for (size_t i = 0; i < run->n_items; i++) {
         struct item *item = &run->items[i];
@@ -139,10 +140,16 @@ void job_finish(struct job *job)
     for (size_t i = 0; job->runs && i < call->change.n_parts; i++)
         for (size_t k = 0; k < job->runs[i].n_items; k++)
             target_unref(job->runs[i].items[k].target);
-    count_end(job);
+    if (job->intent)
+        recovery_finish(job);
     writer->n_jobs--;
     writer->n_bytes -= job->n_bytes;
     metric_set_gauge(&writer->metrics.waiting, writer->n_jobs);
+    if (job->recovers) {
+        change_call_free(call);
+        return;
+    }
+    count_end(job);
     /* The job lies in the call's memory: it is gone from here on. */
     call->base.type = LETTER_WRITTEN;
     if (call->home)
@@ -158,7 +165,9 @@ static void finish_when_fenced(struct job *job)
     for (size_t i = 0; i < job->call->change.n_parts; i++)
         for (size_t k = 0; k < job->runs[i].n_items; k++) {
             const struct item *item = &job->runs[i].items[k];
-            waits |= item->needs_fence && item->target->fence != FENCE_DONE;
+            waits |= item->needs_fence &&
+                     (item->is_demoted ? lane_is_demoting(item->lane, item->target->uid)
+                                       : item->target->fence == FENCE_ASKED);
         }
     if (!waits) {
         job_finish(job);
@@ -168,14 +177,22 @@ static void finish_when_fenced(struct job *job)
     }
 }
 
-/* Whether the server may be given up; if so, that is asked for. */
+/* Has the replica taken out of the shard, with its server where that holds no last replica. False:
+ * it is the shard's own last one. */
 static bool give_up(struct item *item)
 {
     struct target *target = item->target;
-    if (target->fence == FENCE_NONE && target->outlet &&
-        !writer_may_fence(item->job->writer, target))
+    struct writer *writer = item->job->writer;
+    bool is_fenced = target->fence != FENCE_NONE || !target->outlet;
+    item->is_demoted = !is_fenced && (lane_is_demoting(item->lane, target->uid) ||
+                                      !writer_may_fence(writer, target));
+    if (item->is_demoted && !lane_is_demoting(item->lane, target->uid) &&
+        !lane_has_another(item->lane, target))
         return false;
-    writer_fence(target);
+    if (item->is_demoted)
+        lane_demote(writer, item->lane, target);
+    else
+        writer_fence(target);
     item->needs_fence = true;
     return true;
 }
@@ -184,8 +201,9 @@ static bool give_up(struct item *item)
  */
 
 /* Takes back what an insert of several shards may have written: its keys were absent, and are
- * locked. */
-static void send_undo(struct job *job)
+ * locked. A server that answers has done with whatever was sent over an earlier connection
+ * (lb/outlet.h). */
+void job_undo(struct job *job)
 {
     struct buf *text = &job->writer->scratch;
     metric_bump(&job->writer->metrics.undone);
@@ -211,18 +229,23 @@ static void send_undo(struct job *job)
 /* A replica that did not take it back is given up, where there is another. */
 static void advance_undo(struct job *job)
 {
+    bool is_undone = true;
     for (size_t i = 0; i < job->call->change.n_parts; i++) {
         struct run *run = &job->runs[i];
         for (size_t k = 0; k < run->n_items; k++) {
             struct item *item = &run->items[k];
             if (!item->undone || item->base.verdict == OUTLET_OK || give_up(item))
                 continue;
+            is_undone = false;
+            job->unsettled = true;
             change_call_fail(job->call, 503,
                              "outcome unknown: server %s, which has the last replica of a shard, "
                              "does not answer; rows of shard %s may be there",
                              item->target->name, run->part->shard.name);
         }
     }
+    if (is_undone && job->unknown)
+        change_call_fail(job->call, 503, "a shard's replicas did not answer; nothing was changed");
     finish_when_fenced(job);
 }
 
@@ -249,7 +272,7 @@ static bool is_made(struct job *job)
                 continue;
             change_call_fail(job->call, 503,
                              "outcome unknown: server %s did not make the change that others of "
-                             "shard %s made, and it has the last replica of another shard",
+                             "shard %s made, and those have gone",
                              item->target->name, run->part->shard.name);
             return false;
         }
@@ -267,38 +290,123 @@ static void count_rows(const struct run *run)
         atomic_store_explicit(&run->lane->live->valid_idx, n_rows, memory_order_relaxed);
 }
 
-/* No replica made the change, and some surely did not: one that may have made it would differ. */
-static void fence_doubtful(struct run *run)
+/* No replica made the change, as far as is known: one that may have made it could differ from those
+ * that did not. Where nothing is known of any, one stays, so that there is one answer to a read. */
+static void fence_doubtful(struct job *job, struct run *run)
 {
     struct tally tally = tally_up(run);
-    if (tally.n[OUTLET_OK] > 0 || tally.n[OUTLET_FAILED] == 0)
+    /* They agreed before: where one had a reason to refuse it, all had. */
+    bool all_refuse = !job->redone && (tally.n[OUTLET_EXISTS] > 0 || tally.n[OUTLET_MISSING] > 0);
+    if (tally.n[OUTLET_OK] > 0 || all_refuse)
         return;
+    bool keep = true;
     for (size_t i = 0; i < run->n_items; i++)
-        if (counts(&run->items[i]) && run->items[i].written == OUTLET_LOST)
-            give_up(&run->items[i]);
+        keep &= !counts(&run->items[i]) || run->items[i].written == OUTLET_LOST;
+    for (size_t i = 0; i < run->n_items; i++) {
+        struct item *item = &run->items[i];
+        if (!counts(item) || item->written != OUTLET_LOST)
+            continue;
+        if (!keep)
+            give_up(item);
+        keep = false;
+    }
 }
 
-static void advance_write(struct job *job)
+/* Whether replicas were asked, and none has answered. */
+static bool is_lost(const struct run *run)
 {
-    size_t n_parts = job->call->change.n_parts;
-    for (size_t i = 0; i < n_parts; i++)
+    bool any = false;
+    for (size_t i = 0; i < run->n_items; i++) {
+        const struct item *item = &run->items[i];
+        if (counts(item) && item->written != OUTLET_LOST)
+            return false;
+        any |= counts(item);
+    }
+    return any;
+}
+
+/* What the second sending of a change came to. Its replicas agreed before the first, and each has
+ * made it or has not; where one made it now, those that find it made already had made it then. What
+ * failed now may have been done then. */
+static void read_second(struct job *job)
+{
+    static const enum outlet_verdict found_made[] = {[CHANGE_WRITE] = OUTLET_EXISTS,
+                                                     [CHANGE_UPDATE] = OUTLET_OK,
+                                                     [CHANGE_DELETE] = OUTLET_MISSING};
+    struct run *run = &job->runs[0];
+    bool any_made = tally_up(run).n[OUTLET_OK] > 0;
+    for (size_t i = 0; i < run->n_items; i++) {
+        struct item *item = &run->items[i];
+        if (any_made && item->written == found_made[job->call->change.type])
+            item->written = OUTLET_OK;
+        else if (item->written == OUTLET_FAILED || item->written == OUTLET_REFUSED)
+            item->written = OUTLET_LOST;
+    }
+}
+
+/* The answer where the second sending found the change made on every replica that answered: by the
+ * first, or before it. */
+static void tell_second(struct job *job)
+{
+    const struct change *change = &job->call->change;
+    struct tally tally = tally_up(&job->runs[0]);
+    const struct item *item;
+    if (change->type == CHANGE_WRITE && (item = tally.of[OUTLET_EXISTS]))
+        change_call_fail(job->call, 503,
+                         "outcome unknown: %s %lld is there now, by this request or by an earlier "
+                         "one",
+                         job->call->key_column, (long long)item->base.key);
+    else if (change->type == CHANGE_DELETE && tally.of[OUTLET_MISSING])
+        change_call_fail(job->call, 503,
+                         "outcome unknown: %s %lld is not there now; this request may have removed "
+                         "it",
+                         job->call->key_column, (long long)change->keys[0]);
+}
+
+static void take_verdicts(struct job *job)
+{
+    for (size_t i = 0; i < job->call->change.n_parts; i++)
         for (size_t k = 0; k < job->runs[i].n_items; k++) {
             struct item *item = &job->runs[i].items[k];
             item->written = item->base.verdict;
             item->n_rows = item->base.n_rows;
         }
+}
+
+/* The change is not made everywhere: what may have been made is taken back where that can be. */
+static void leave_unmade(struct job *job)
+{
+    size_t n_parts = job->call->change.n_parts;
+    bool any = false;
+    for (size_t i = 0; i < n_parts; i++) {
+        struct tally tally = tally_up(&job->runs[i]);
+        any |= tally.n[OUTLET_OK] > 0 || tally.n[OUTLET_LOST] > 0;
+    }
+    if (n_parts > 1 && any) { /* its keys are locked, and were absent */
+        job_undo(job);
+        return;
+    }
+    if (job->redone)
+        tell_second(job);
+    for (size_t i = 0; i < n_parts; i++)
+        fence_doubtful(job, &job->runs[i]);
+    finish_when_fenced(job);
+}
+
+static void advance_write(struct job *job)
+{
+    size_t n_parts = job->call->change.n_parts;
+    take_verdicts(job);
+    if (job->redone)
+        read_second(job);
+    else if (n_parts == 1 && is_lost(&job->runs[0])) {
+        job->redone = true;
+        metric_bump(&job->writer->metrics.redone);
+        send_writes(job);
+        return;
+    }
     if (!is_made(job)) {
-        bool can_undo = job->call->change.type == CHANGE_WRITE;
-        bool has_any = false;
-        for (size_t i = 0; i < n_parts; i++)
-            has_any |= tally_up(&job->runs[i]).n[OUTLET_OK] > 0;
-        if (can_undo && has_any) {
-            send_undo(job);
-            return;
-        }
-        for (size_t i = 0; i < n_parts; i++)
-            fence_doubtful(&job->runs[i]);
-        finish_when_fenced(job);
+        leave_unmade(job);
         return;
     }
     for (size_t i = 0; i < n_parts; i++)
@@ -313,6 +421,12 @@ static void advance_write(struct job *job)
 static void advance_check(struct job *job)
 {
     size_t n_parts = job->call->change.n_parts;
+    if (job->intent_code != 0) {
+        change_call_fail(job->call, 503, "the change cannot be noted on disk: %s",
+                         err_errno_text(job->intent_code));
+        job_finish(job);
+        return;
+    }
     for (size_t i = 0; i < n_parts; i++) { /* ascending: the first has the smallest key */
         const struct item *asked = job->runs[i].asked;
         if (asked->base.verdict != OUTLET_EXISTS)
@@ -326,7 +440,7 @@ static void advance_check(struct job *job)
     for (size_t i = 0; i < n_parts && all; i++) {
         struct run *run = &job->runs[i];
         if (run->asked->base.verdict != OUTLET_OK)
-            all = send_check(run);
+            all = job_check(run);
         if (!all)
             change_call_fail(job->call, 503, "shard %s could not be asked for its keys: %s",
                              run->part->shard.name, run->asked->base.reason);
@@ -355,7 +469,8 @@ static bool find_lanes(struct job *job)
         run->lane = writer_find_lane(job->writer, run->part);
         size_t n_there = 0;
         for (size_t k = 0; run->lane && k < run->lane->n_targets; k++)
-            n_there += run->lane->targets[k]->outlet && run->lane->targets[k]->fence == FENCE_NONE;
+            n_there += target_takes_changes(run->lane->targets[k]) &&
+                       !lane_is_demoting(run->lane, run->lane->targets[k]->uid);
         if (n_there > 0)
             continue;
         change_call_fail(job->call, 503,
@@ -378,6 +493,7 @@ static void take_targets(struct job *job)
         for (size_t k = 0; k < run->n_items; k++) {
             struct target *target = run->lane->targets[k];
             run->items[k].job = job;
+            run->items[k].lane = run->lane;
             run->items[k].target = target;
             target->n_refs++;
         }
@@ -392,20 +508,24 @@ void job_start(struct job *job)
     }
     take_targets(job);
     writer_enter(job);
-    if (job->call->change.n_parts == 1) {
+    if (job->call->change.n_parts == 1 && !job->recovers) {
         send_writes(job);
         return;
     }
-    metric_bump(&job->writer->metrics.over_shards);
     job->phase = JOB_CHECKING;
+    if (!job->recovers) {
+        metric_bump(&job->writer->metrics.over_shards);
+        recovery_note(job);
+    }
     for (size_t i = 0; i < job->call->change.n_parts; i++)
-        send_check(&job->runs[i]); /* find_lanes() saw that it can */
+        job_check(&job->runs[i]); /* find_lanes() saw that it can */
 }
 
 void job_advance(struct job *job)
 {
     if (job->writer->aborted) {
         change_call_fail(job->call, 503, "outcome unknown: the load balancer is ending");
+        job->unsettled = job->phase != JOB_CHECKING || job->recovers;
         job_finish(job);
         return;
     }
@@ -416,6 +536,8 @@ void job_advance(struct job *job)
     case JOB_CHECKING:
         if (job->call->status == 503) /* a shard could not be asked; the others have answered */
             job_finish(job);
+        else if (job->recovers)
+            recovery_advance_check(job);
         else
             advance_check(job);
         break;
@@ -452,9 +574,19 @@ static const struct metric_def table[] = {
     {"quoit_lb_changes_undone_total", METRIC_COUNTER, "changes",
      "Changes taken back because one of their shards failed",
      offsetof(struct writer_metrics, undone), 0},
+    {"quoit_lb_changes_redone_total", METRIC_COUNTER, "changes",
+     "Changes sent once more because no replica had answered",
+     offsetof(struct writer_metrics, redone), 0},
+    {"quoit_lb_changes_recovered_total", METRIC_COUNTER, "changes",
+     "Changes of several shards left in doubt, by a kill of the load balancer or by silent "
+     "servers, that were found whole or gone, or taken back",
+     offsetof(struct writer_metrics, recovered), 0},
     {"quoit_lb_fences_total", METRIC_COUNTER, "servers",
      "Servers given up because they failed a change that others made",
      offsetof(struct writer_metrics, fences), 0},
+    {"quoit_lb_demotions_total", METRIC_COUNTER, "replicas",
+     "Replicas given up because they failed a change, on servers that have a last replica",
+     offsetof(struct writer_metrics, demotions), 0},
     {"quoit_lb_changes_waiting", METRIC_GAUGE, "changes", "Changes that wait or are under way",
      offsetof(struct writer_metrics, waiting), 0},
     {"quoit_lb_batches_total", METRIC_COUNTER, "batches", "Batches sent to servers",

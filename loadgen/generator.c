@@ -112,13 +112,24 @@ static void end_if_over(struct generator *generator)
     ev_break(generator->loop, EVBREAK_ALL);
 }
 
-static void send_on(struct generator *generator, uint32_t slot)
+static void send_on(struct generator *generator, uint32_t slot,
+                    const struct client_request *request)
 {
-    struct client_request request = {.target = NULL};
-
     generator->n_busy++;
-    workload_next(generator->workload, &generator->rng, slot, &request);
-    client_submit(generator->client, slot, &request);
+    client_submit(generator->client, slot, request);
+}
+
+/* The next request of the slot; false: the workload has no more, and nothing follows. */
+static bool fetch(struct generator *generator, uint32_t slot, struct client_request *ret_request)
+{
+    *ret_request = (struct client_request){.target = NULL};
+    if (workload_next(generator->workload, &generator->rng, slot, ret_request))
+        return true;
+    generator->result->ran_out = true;
+    generator->stopping = true;
+    generator->has_next = false;
+    schedule_stop(&generator->schedule);
+    return false;
 }
 
 /* ---- closed loop ---- */
@@ -126,15 +137,16 @@ static void send_on(struct generator *generator, uint32_t slot)
 static void send_next(struct generator *generator, uint32_t slot, uint64_t now_ns)
 {
     enum schedule_phase phase = schedule_next(&generator->schedule, now_ns);
+    struct client_request request;
 
-    if (phase == SCHEDULE_OVER) {
+    if (phase == SCHEDULE_OVER || !fetch(generator, slot, &request)) {
         end_if_over(generator);
         return;
     }
     if (phase == SCHEDULE_MEASURED && generator->result->started_ns == 0)
         begin_measured(generator, now_ns, now_ns);
     generator->slots[slot].measured = phase == SCHEDULE_MEASURED;
-    send_on(generator, slot);
+    send_on(generator, slot, &request);
 }
 
 static void on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -198,15 +210,19 @@ static void look_ahead(struct generator *generator)
 
 static void send_due(struct generator *generator, uint64_t now_ns)
 {
-    const uint32_t index = generator->free_slots[--generator->n_free];
+    const uint32_t index = generator->free_slots[generator->n_free - 1];
     struct slot *slot = &generator->slots[index];
+    struct client_request request;
 
+    if (!fetch(generator, index, &request))
+        return;
+    generator->n_free--;
     slot->due_ns = due_ns(generator);
     slot->segment = generator->next.segment;
     slot->measured = is_measured(generator, slot->segment);
     if (slot->measured)
         result_sent(generator->result, slot->due_ns, now_ns, slot->segment, generator->next_waits);
-    send_on(generator, index);
+    send_on(generator, index, &request);
 }
 
 /* When to wake for the next. Requests closer to each other than COALESCE_NS share a wake-up, for a
@@ -269,9 +285,9 @@ static void on_done(void *context, uint32_t index, const struct client_answer *a
     struct generator *generator = context;
     struct slot *slot = &generator->slots[index];
     enum verdict verdict = verify_answer(&generator->verify, answer);
+    struct workload_done done;
 
-    if (verdict == VERDICT_OK && !workload_check(generator->workload, index, answer))
-        verdict = VERDICT_WRONG_BODY;
+    verdict = workload_ended(generator->workload, index, answer, verdict, &done);
     assert(generator->n_busy > 0);
     generator->n_busy--;
     if (!slot->measured) {
@@ -284,6 +300,12 @@ static void on_done(void *context, uint32_t index, const struct client_answer *a
             result_record_due(generator->result, verdict, answer, slot->due_ns, slot->segment);
         else
             result_record(generator->result, verdict, answer);
+        if (generator->result->timeline && done.is_write)
+            timeline_record_write(generator->result->timeline, answer->done_ns, verdict);
+        if (generator->settings->operations)
+            result_record_operation(generator->result, &done, verdict,
+                                    answer->done_ns -
+                                        (is_open(generator) ? slot->due_ns : answer->submitted_ns));
         count(&generator->n_done);
         if (verdict != VERDICT_OK)
             count(&generator->n_failed);

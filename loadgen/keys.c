@@ -75,6 +75,11 @@ static int check_range(const struct range *range, struct err *err)
     return 0;
 }
 
+static void set_base(struct keys *keys, const struct keys_ops *ops, const struct range *range)
+{
+    *keys = (struct keys){.ops = ops, .low = range->low, .high = range->high};
+}
+
 static uint64_t range_size(const struct range *range)
 {
     return range->high - range->low + 1;
@@ -101,7 +106,7 @@ static int uniform_open(const void *params, const struct keys_place *place, stru
     if (rc < 0)
         return rc;
     self = mem_zalloc(1, sizeof(*self));
-    self->keys.ops = &uniform_ops;
+    set_base(&self->keys, &uniform_ops, &given->range);
     self->range = given->range;
     *ret_keys = &self->keys;
     return 0;
@@ -165,7 +170,7 @@ static int sequential_open(const void *params, const struct keys_place *place,
     if (rc < 0)
         return rc;
     self = mem_zalloc(1, sizeof(*self));
-    self->keys.ops = &sequential_ops;
+    set_base(&self->keys, &sequential_ops, &given->range);
     self->range = given->range;
     self->at = place->thread % range_size(&given->range);
     self->step = place->n_threads % range_size(&given->range);
@@ -220,7 +225,7 @@ static int hotspot_open(const void *params, const struct keys_place *place, stru
         return rc;
     self = mem_zalloc(1, sizeof(*self));
     *self = *given;
-    self->keys.ops = &hotspot_ops;
+    set_base(&self->keys, &hotspot_ops, &given->range);
     self->n_hot = (uint64_t)ceil(given->hot_keys * (double)range_size(&given->range));
     if (self->n_hot < 1)
         self->n_hot = 1;

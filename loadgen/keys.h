@@ -40,6 +40,7 @@ struct keys_ops {
 /* First member of every implementation's struct; freed by free(). */
 struct keys {
     const struct keys_ops *ops;
+    uint64_t low, high; /* it chooses none outside of them */
 };
 
 extern const struct family keys_family;

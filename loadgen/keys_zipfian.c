@@ -71,7 +71,7 @@ static int zipfian_open(const void *params, const struct keys_place *place, stru
         return err_set(err, -EINVAL, "exponent=0 is no zipfian choice; uniform is what it means");
     self = mem_zalloc(1, sizeof(*self));
     *self = *given;
-    self->keys.ops = &zipfian_ops;
+    self->keys = (struct keys){.ops = &zipfian_ops, .low = given->low, .high = given->high};
     self->seed = place->seed;
     self->n = (double)(given->high - given->low + 1);
     self->h_first = integral(self, 1.5) - 1.;

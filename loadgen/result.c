@@ -31,6 +31,8 @@ void result_free(struct result *result)
         hist_free(result->stages[i].latency);
         hist_free(result->stages[i].service);
     }
+    for (size_t i = 0; i < WORKLOAD_MAX_OPERATIONS; i++)
+        hist_free(result->operations[i].latency);
     timeline_free(result->timeline);
     latencies_free(result->latencies);
     hist_free(result->latency);
@@ -92,6 +94,24 @@ void result_record_due(struct result *result, enum verdict verdict,
     hist_record(result->service, service_ns);
     hist_record(stage->latency, latency_ns);
     hist_record(stage->service, service_ns);
+}
+
+void result_record_operation(struct result *result, const struct workload_done *done,
+                             enum verdict verdict, uint64_t latency_ns)
+{
+    struct result_operation *operation = &result->operations[done->operation];
+
+    assert(done->operation < WORKLOAD_MAX_OPERATIONS);
+    result->n_rows_read += done->n_read;
+    result->n_rows_written += done->n_written;
+    if (verdict != VERDICT_OK) {
+        operation->n_failed++;
+        return;
+    }
+    operation->n_ok++;
+    if (!operation->latency)
+        operation->latency = hist_new();
+    hist_record(operation->latency, latency_ns);
 }
 
 void result_sent(struct result *result, uint64_t due_ns, uint64_t now_ns, uint32_t stage, bool late)
@@ -175,10 +195,18 @@ void result_merge(struct result *into, const struct result *from)
     merge_hist(&into->wait, from->wait);
     for (size_t i = 0; i < ARRIVALS_MAX_SEGMENTS; i++)
         merge_stage(&into->stages[i], &from->stages[i]);
+    for (size_t i = 0; i < WORKLOAD_MAX_OPERATIONS; i++) {
+        into->operations[i].n_ok += from->operations[i].n_ok;
+        into->operations[i].n_failed += from->operations[i].n_failed;
+        merge_hist(&into->operations[i].latency, from->operations[i].latency);
+    }
+    into->n_rows_read += from->n_rows_read;
+    into->n_rows_written += from->n_rows_written;
     server_counts_merge(&into->servers, &from->servers);
     into->connections.n_connections += from->connections.n_connections;
     into->connections.n_resent += from->connections.n_resent;
     into->interrupted |= from->interrupted;
+    into->ran_out |= from->ran_out;
     if (into->timeline && from->timeline)
         timeline_merge(into->timeline, from->timeline);
     for (uint32_t i = 0; i < from->n_threads && into->n_threads < RESULT_MAX_THREADS; i++)
@@ -202,9 +230,14 @@ double result_duration_s(const struct result *result)
     return (double)(result->ended_ns - result->started_ns) / (double)NS_PER_S;
 }
 
+double result_rate_of(uint64_t n, double duration_s)
+{
+    return ratio((double)n, duration_s);
+}
+
 double result_rate(const struct result *result)
 {
-    return ratio((double)result->n_ok, result_duration_s(result));
+    return result_rate_of(result->n_ok, result_duration_s(result));
 }
 
 double result_cpu_us_per_request(const struct result *result)

@@ -3,19 +3,25 @@
  * whatever the number of requests.
  *
  * The JSON (result_json) is what other programs read; its keys are fixed by "schema_version". 2 has
- * every key of 1, with the same meaning, and those of the open loop, of threads and verdicts:
+ * every key of 1, with the same meaning, and those of the open loop, of threads and verdicts; 3 has
+ * every key of 2, and those of the database workloads:
  *
- *   {"kind":"load","schema_version":2,
+ *   {"kind":"load","schema_version":3,
  *    "settings":{"url","workload","loop":"closed"|"open","client","threads","in_flight","requests",
  *                "duration_s","warmup_requests","warmup_s","timeout_ms","expect","seed","method",
  *                "keys","key_header","trace",
  *                "rate","arrivals":"constant"|"poisson","ramp_s","stages","max_lag_ms",
- *                "lag_bound_ms"},                         the last six null in a closed loop
+ *                "lag_bound_ms",                          these six null in a closed loop
+ *                "verify":"all"|"replicas"|"none"},       null without a database workload
  *    "started":"2026-11-21T09:30:12.345Z","ended":…,"duration_s":1.25,"interrupted":false,
  *    "started_monotonic_ns":…,                          the same on CLOCK_MONOTONIC
  *    "requests":10000,"ok":9990,"failed":10,"abandoned":0,"warmup":1000,
  *    "rate":7992.0,                                     ok answers a second
  *    "body_bytes":…,
+ *    "rows":{"read":…,"written":…,                      of ok answers, and the same a second; null
+ *            "read_rate":…,"write_rate":…},             without a database workload
+ *    "operations":[{"name":"read"|"scan"|"update"|"insert"|"delete","ok","failed","rate",
+ *                   "latency_ms":{…}}],                 those that there were; [] without
  *    "latency_ms":{"count","min","mean","p50","p90","p99","p99_9","max"},   null without answers;
  *                                                       open loop: from the intended start
  *    "service_ms":{…},                                  from the actual send; null in a closed loop
@@ -36,6 +42,7 @@
  *                 "threads":[{"requests","cpu_share","busy_share"}]},  busy: not waiting for events
  *    "thresholds":[{"fail_if":"p99>10ms","value":12.3,"unit":"ms","missed":true}],   value null:
  *                                                       nothing was measured, which is a miss
+ *    "verification":{…},                                loadgen/verification.h; null without
  *    "verdict":{"valid":true,"reasons":[],"warnings":[]},     loadgen/trust.h
  *    "environment":{"quoit":{…},"host":{…},"libraries":{…}}}  of quoit load --json alone:
  *                                                       experiments/environment.h
@@ -59,8 +66,9 @@
 #include "loadgen/server_counts.h"
 #include "loadgen/timeline.h"
 #include "loadgen/verify.h"
+#include "loadgen/workload.h"
 
-#define RESULT_SCHEMA_VERSION 2
+#define RESULT_SCHEMA_VERSION 3
 #define RESULT_N_STATUSES 1000
 #define RESULT_EXAMPLE_BYTES 256
 #define RESULT_MAX_THREADS 64u
@@ -93,7 +101,18 @@ struct result_settings {
     uint64_t lag_bound_ns; /* p99 of the schedule lag above it makes the run invalid; 0: 1 ms */
     uint64_t timeline_ns;  /* width of a bucket; 0: no timeline */
     uint64_t n_latencies;  /* single latencies to keep; 0: none are */
+    /* A database workload's; NULL: none. */
+    const char *const *operations; /* names, NULL-ended (ref) */
+    const char *verify;
 };
+
+/* Of one kind of requests. */
+struct result_operation {
+    uint64_t n_ok, n_failed;
+    struct hist *latency; /* ns, of good answers; NULL while it has nothing */
+};
+
+struct verification;
 
 /* Of one segment of the plan. */
 struct result_stage {
@@ -128,6 +147,9 @@ struct result {
     struct server_counts servers;
     struct client_counts connections;
     bool interrupted;
+    bool ran_out; /* the workload had no more requests before the plan was over */
+    struct result_operation operations[WORKLOAD_MAX_OPERATIONS]; /* as the settings' */
+    uint64_t n_rows_read, n_rows_written;
     struct result_thread threads[RESULT_MAX_THREADS];
     uint32_t n_threads;
     struct timeline *timeline;   /* NULL: none */
@@ -145,6 +167,7 @@ struct result {
     /* Judged after the run; (ref), NULL: none */
     const struct threshold_outcome *thresholds;
     size_t n_thresholds;
+    const struct verification *verification; /* (ref), NULL: none */
 };
 
 struct result *result_new(const struct result_settings *settings, const struct addr *addr);
@@ -155,6 +178,9 @@ void result_record(struct result *result, enum verdict verdict, const struct cli
 /* The same of an open loop; due_ns: its intended start. */
 void result_record_due(struct result *result, enum verdict verdict,
                        const struct client_answer *answer, uint64_t due_ns, uint32_t stage);
+/* Beside one of these two: what kind of request it was. latency_ns: as they count it. */
+void result_record_operation(struct result *result, const struct workload_done *done,
+                             enum verdict verdict, uint64_t latency_ns);
 /* A measured request is sent at now_ns. late: it has waited for a free slot. */
 void result_sent(struct result *result, uint64_t due_ns, uint64_t now_ns, uint32_t stage,
                  bool late);
@@ -174,6 +200,8 @@ static inline uint64_t result_requests(const struct result *result)
 /* All of these are finite; 0 where there is nothing to divide by. */
 double result_duration_s(const struct result *result);
 double result_rate(const struct result *result);
+/* n a second. */
+double result_rate_of(uint64_t n, double duration_s);
 double result_cpu_us_per_request(const struct result *result);
 /* In cores. */
 double result_cpu_share(const struct result *result);

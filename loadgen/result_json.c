@@ -5,6 +5,7 @@
 #include "loadgen/result.h"
 #include "loadgen/threshold.h"
 #include "loadgen/trust.h"
+#include "loadgen/verification.h"
 
 static double ms(uint64_t ns)
 {
@@ -67,6 +68,7 @@ static void add_settings(cJSON *root, const struct result_settings *settings)
         for (size_t i = 0; i < sizeof(open_only) / sizeof(*open_only); i++)
             cJSON_AddNullToObject(object, open_only[i]);
     }
+    add_text(object, "verify", settings->verify);
 }
 
 /* hist may be NULL. */
@@ -138,6 +140,39 @@ static void add_stages(cJSON *root, const struct result *result)
         add_hist(object, "latency_ms", stage->latency);
         add_hist(object, "service_ms", stage->service);
         cJSON_AddItemToArray(stages, object);
+    }
+}
+
+/* Of the database workloads: rows beside requests, and the kinds of requests apart. */
+static void add_operations(cJSON *root, const struct result *result)
+{
+    const char *const *names = result->settings.operations;
+    const double duration_s = result_duration_s(result);
+    cJSON *rows, *operations;
+
+    if (!names) {
+        cJSON_AddNullToObject(root, "rows");
+        cJSON_AddArrayToObject(root, "operations");
+        return;
+    }
+    rows = cJSON_AddObjectToObject(root, "rows");
+    json_add_uint64(rows, "read", result->n_rows_read);
+    json_add_uint64(rows, "written", result->n_rows_written);
+    json_add_double(rows, "read_rate", result_rate_of(result->n_rows_read, duration_s));
+    json_add_double(rows, "write_rate", result_rate_of(result->n_rows_written, duration_s));
+    operations = cJSON_AddArrayToObject(root, "operations");
+    for (size_t i = 0; names[i]; i++) {
+        const struct result_operation *operation = &result->operations[i];
+        cJSON *object;
+        if (operation->n_ok == 0 && operation->n_failed == 0)
+            continue;
+        object = cJSON_CreateObject();
+        add_text(object, "name", names[i]);
+        json_add_uint64(object, "ok", operation->n_ok);
+        json_add_uint64(object, "failed", operation->n_failed);
+        json_add_double(object, "rate", result_rate_of(operation->n_ok, duration_s));
+        add_hist(object, "latency_ms", operation->latency);
+        cJSON_AddItemToArray(operations, object);
     }
 }
 
@@ -273,6 +308,7 @@ cJSON *result_json(const struct result *result)
     json_add_uint64(root, "warmup", result->n_warmup);
     json_add_double(root, "rate", result_rate(result));
     json_add_uint64(root, "body_bytes", result->n_body_bytes);
+    add_operations(root, result);
     add_hist(root, "latency_ms", result->latency);
     add_hist(root, "service_ms", result->service);
     add_open(root, result);
@@ -285,6 +321,10 @@ cJSON *result_json(const struct result *result)
     json_add_uint64(object, "resent", result->connections.n_resent);
     add_generator(root, result);
     add_thresholds(root, result);
+    if (result->verification)
+        cJSON_AddItemToObject(root, "verification", verification_json(result->verification));
+    else
+        cJSON_AddNullToObject(root, "verification");
     add_verdict(root, result);
     return root;
 }

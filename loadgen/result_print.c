@@ -5,6 +5,7 @@
 #include "loadgen/result.h"
 #include "loadgen/threshold.h"
 #include "loadgen/trust.h"
+#include "loadgen/verification.h"
 
 static void print_ms(FILE *out, const char *name, double ns)
 {
@@ -137,6 +138,44 @@ static void print_stages(const struct result *result, FILE *out)
     }
 }
 
+/* Of the database workloads: a kind of requests a row. */
+static void print_operations(const struct result *result, FILE *out)
+{
+    const char *const *names = result->settings.operations;
+    const double duration_s = result_duration_s(result);
+
+    if (!names)
+        return;
+    fprintf(out, "\n%-10s %10s %8s %10s %9s %9s %9s %9s\n", "operation", "ok", "failed", "ok/s",
+            "p50 ms", "p99 ms", "p99.9 ms", "max ms");
+    for (size_t i = 0; names[i]; i++) {
+        const struct result_operation *operation = &result->operations[i];
+        if (operation->n_ok == 0 && operation->n_failed == 0)
+            continue;
+        fprintf(out, "%-10s %10" PRIu64 " %8" PRIu64 " %10.0f", names[i], operation->n_ok,
+                operation->n_failed, round(result_rate_of(operation->n_ok, duration_s)));
+        if (operation->latency) {
+            print_cell(out, (double)hist_percentile(operation->latency, 50.));
+            print_cell(out, (double)hist_percentile(operation->latency, 99.));
+            print_cell(out, (double)hist_percentile(operation->latency, 99.9));
+            print_cell(out, (double)hist_max(operation->latency));
+        }
+        fputc('\n', out);
+    }
+}
+
+static void print_rows(const struct result *result, FILE *out)
+{
+    const double duration_s = result_duration_s(result);
+
+    if (result->n_rows_read)
+        fprintf(out, "rows read   %" PRIu64 ", %.0f rows/s\n", result->n_rows_read,
+                round(result_rate_of(result->n_rows_read, duration_s)));
+    if (result->n_rows_written)
+        fprintf(out, "rows written %" PRIu64 ", %.0f rows/s\n", result->n_rows_written,
+                round(result_rate_of(result->n_rows_written, duration_s)));
+}
+
 static void print_generator(const struct result *result, FILE *out)
 {
     fprintf(out, "generator   %.1f µs CPU a request, %.0f %% of one core",
@@ -203,6 +242,7 @@ void result_print(const struct result *result, FILE *out)
     fprintf(out, "\nok          %" PRIu64 "\n", result->n_ok);
     fprintf(out, "failed      %" PRIu64 "\n", result->n_failed);
     fprintf(out, "rate        %.0f ok/s\n", round(result_rate(result)));
+    print_rows(result, out);
     if (result->settings.plan)
         print_open(result, out);
     else
@@ -210,8 +250,13 @@ void result_print(const struct result *result, FILE *out)
     fprintf(out, "connections %" PRIu64 " opened, %" PRIu64 " requests sent again\n",
             result->connections.n_connections, result->connections.n_resent);
     print_generator(result, out);
+    print_operations(result, out);
     print_stages(result, out);
     print_servers(out, result);
     print_errors(out, result);
+    if (result->verification) {
+        fputc('\n', out);
+        verification_print(result->verification, out);
+    }
     print_judgement(result, out);
 }

@@ -31,6 +31,7 @@ struct sparse {
 struct bucket {
     uint64_t n_by_verdict[VERDICT_N];
     uint64_t n_dropped;
+    uint64_t n_writes_ok, n_writes_failed;
     uint64_t max_ns;
     struct sparse latencies;
     struct sparse servers;
@@ -44,6 +45,7 @@ struct timeline {
     size_t capacity;
     char (*servers)[NAME_MAX_BYTES + 1];
     size_t n_servers;
+    bool has_writes;
     /* Of the bucket that is being filled, and n_buckets − 1 while one is. */
     bool is_filling;
     uint32_t latencies[N_LATENCIES];
@@ -193,6 +195,17 @@ void timeline_record(struct timeline *timeline, uint64_t now_ns, enum verdict ve
         timeline->by_server[server_at(timeline, server, n_bytes)]++;
 }
 
+void timeline_record_write(struct timeline *timeline, uint64_t now_ns, enum verdict verdict)
+{
+    struct bucket *bucket = bucket_at(timeline, now_ns);
+
+    timeline->has_writes = true;
+    if (verdict == VERDICT_OK)
+        bucket->n_writes_ok++;
+    else
+        bucket->n_writes_failed++;
+}
+
 void timeline_drop(struct timeline *timeline, uint64_t now_ns)
 {
     bucket_at(timeline, now_ns)->n_dropped++;
@@ -206,6 +219,7 @@ void timeline_merge(struct timeline *into, struct timeline *from)
     settle(into);
     settle(from);
     grow(into, from->n_buckets);
+    into->has_writes |= from->has_writes;
     for (size_t s = 0; s < from->n_servers; s++)
         server_of[s] = (uint16_t)server_at(into, from->servers[s], strlen(from->servers[s]));
     for (size_t i = 0; i < from->n_buckets; i++) {
@@ -215,6 +229,8 @@ void timeline_merge(struct timeline *into, struct timeline *from)
         for (int v = 0; v < VERDICT_N; v++)
             bucket->n_by_verdict[v] += more->n_by_verdict[v];
         bucket->n_dropped += more->n_dropped;
+        bucket->n_writes_ok += more->n_writes_ok;
+        bucket->n_writes_failed += more->n_writes_failed;
         bucket->max_ns = more->max_ns > bucket->max_ns ? more->max_ns : bucket->max_ns;
         unpack(&bucket->latencies, into->latencies);
         unpack(&more->latencies, into->latencies);
@@ -266,6 +282,8 @@ static void write_bucket(const struct timeline *timeline, const struct bucket *b
         fputs("\tNaN\tNaN\tNaN", out);
     for (int v = VERDICT_OK + 1; v < VERDICT_N; v++)
         fprintf(out, "\t%" PRIu64, bucket->n_by_verdict[v]);
+    if (timeline->has_writes)
+        fprintf(out, "\t%" PRIu64 "\t%" PRIu64, bucket->n_writes_ok, bucket->n_writes_failed);
     unpack(&bucket->servers, by_server);
     for (size_t s = 0; s < timeline->n_servers; s++)
         fprintf(out, "\t%" PRIu32, by_server[columns[s].index]);
@@ -284,6 +302,8 @@ int timeline_write(struct timeline *timeline, uint64_t started_ns, FILE *out)
     fputs("t_s\tmonotonic_ns\tok\tfailed\tdropped\tp50_ms\tp99_ms\tmax_ms", out);
     for (int v = VERDICT_OK + 1; v < VERDICT_N; v++)
         fprintf(out, "\t%s", verdict_name((enum verdict)v));
+    if (timeline->has_writes)
+        fputs("\twrites_ok\twrites_failed", out);
     for (size_t s = 0; s < timeline->n_servers; s++)
         fprintf(out, "\tserver:%s", columns[s].name);
     fputc('\n', out);

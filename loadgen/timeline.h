@@ -26,6 +26,8 @@ void timeline_free(struct timeline *timeline);
 /* A request that ended at now_ns, which is never before the last call's. n_bytes 0: no name. */
 void timeline_record(struct timeline *timeline, uint64_t now_ns, enum verdict verdict,
                      uint64_t latency_ns, const char *server, size_t n_bytes);
+/* The same request was to change rows. After timeline_record() of it. */
+void timeline_record_write(struct timeline *timeline, uint64_t now_ns, enum verdict verdict);
 void timeline_drop(struct timeline *timeline, uint64_t now_ns);
 /* Adds what `from`, of the same width and origin, counted. */
 void timeline_merge(struct timeline *into, struct timeline *from);
@@ -37,6 +39,7 @@ void timeline_merge(struct timeline *into, struct timeline *from);
  *   ok failed dropped
  *   p50_ms p99_ms max_ms   of good answers; NaN where there is none
  *   CLASS…        failed ones of each class (loadgen/verify.h)
+ *   writes_ok writes_failed   of those that were to change rows; when there were any
  *   server:NAME…  good answers by server, by name
  *
  * 0, or -errno of the stream. */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "loadgen/threshold.h"
+#include "loadgen/verification.h"
 
 static void say(char texts[TRUST_MAX_REASONS][TRUST_TEXT_BYTES], size_t *n, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -70,6 +72,36 @@ static void judge_open(const struct result *result, struct trust *trust)
             result->n_dropped, result->n_scheduled);
 }
 
+bool trust_errors_are_allowed(const struct result *result)
+{
+    for (size_t i = 0; i < result->n_thresholds; i++)
+        if (result->thresholds[i].threshold->metric == THRESHOLD_ERRORS)
+            return !result->thresholds[i].missed;
+    return false;
+}
+
+static void judge_database(const struct result *result, struct trust *trust)
+{
+    const struct verification *verification = result->verification;
+
+    if (!verification || verification->config.mode == VERIFICATION_NONE)
+        return;
+    for (size_t i = 0; i < verification->n_reasons; i++)
+        say(trust->reasons, &trust->n_reasons, "%s", verification->reasons[i]);
+    if (result->n_failed && !trust_errors_are_allowed(result))
+        say(trust->reasons, &trust->n_reasons,
+            "%" PRIu64 " of %" PRIu64
+            " requests failed, and in a run on the database none may (--fail-if 'errors>N' says "
+            "otherwise)",
+            result->n_failed, result_requests(result));
+    if (verification->done && !verification->replicas.compared)
+        say(trust->warnings, &trust->n_warnings,
+            "the replicas were not compared: the target has no GET /cluster/digest");
+    else if (verification->replicas.n_short)
+        say(trust->warnings, &trust->n_warnings,
+            "%zu shards have fewer replicas than before the run", verification->replicas.n_short);
+}
+
 void trust_judge(const struct result *result, struct trust *ret_trust)
 {
     struct trust *trust = ret_trust;
@@ -83,6 +115,10 @@ void trust_judge(const struct result *result, struct trust *ret_trust)
             "generator's, the target may be faster",
             100. * busiest(result));
     }
+    judge_database(result, trust);
+    if (result->ran_out)
+        say(trust->warnings, &trust->n_warnings,
+            "the run ended early: there were no more ids to add");
     if (result->interrupted)
         say(trust->warnings, &trust->n_warnings, "interrupted: the result is partial");
     trust->valid = trust->n_reasons == 0;

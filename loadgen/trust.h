@@ -9,7 +9,10 @@
  * counts from their time all the same.
  *
  * Closed loop: there is no rate to miss. A saturated generator is a warning: the rate is its own.
- */
+ *
+ * A verified run on the database is invalid when what it left there is not what it must be
+ * (loadgen/verification.h), or could not be verified, or when any request failed, unless a
+ * threshold on errors was asked and let it pass. */
 #ifndef QUOIT_LOADGEN_TRUST_H
 #define QUOIT_LOADGEN_TRUST_H
 
@@ -22,7 +25,7 @@
 #define TRUST_MIN_RATE_SHARE 0.99
 #define TRUST_MAX_LATE_SHARE 0.01
 #define TRUST_LAG_BOUND_NS (UINT64_C(1) * 1000 * 1000)
-#define TRUST_MAX_REASONS 4
+#define TRUST_MAX_REASONS 8
 #define TRUST_TEXT_BYTES 320
 
 struct trust {
@@ -33,5 +36,7 @@ struct trust {
 };
 
 void trust_judge(const struct result *result, struct trust *ret_trust);
+/* Whether failed requests are what a threshold on errors was asked about and let pass. */
+bool trust_errors_are_allowed(const struct result *result);
 
 #endif

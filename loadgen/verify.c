@@ -73,7 +73,9 @@ static const char *const hints[VERDICT_N] = {
     [VERDICT_STATUS_4XX] = "%s refuses the request; is the path right?",
     [VERDICT_STATUS_5XX] = "%s, or a server behind it, failed; see its log",
     [VERDICT_STATUS_OTHER] = "%s answers with a status that ends no request",
-    [VERDICT_WRONG_BODY] = "answers of %s are whole but do not hold the text --expect names",
+    [VERDICT_WRONG_BODY] =
+        "answers of %s are whole but do not hold what they must: the text --expect "
+        "names, or rows that were written",
 };
 
 const char *verdict_hint(enum verdict verdict, const char *address, char *text, size_t bytes)

@@ -10,17 +10,34 @@
 #include "core/rng.h"
 #include "loadgen/keys.h"
 #include "loadgen/trace.h"
+#include "loadgen/verify.h"
 
 struct workload;
 
+#define WORKLOAD_MAX_OPERATIONS 8u
+
+/* What a request was, now that it has ended. */
+struct workload_done {
+    uint32_t operation;         /* index into the workload's operations */
+    bool is_write;              /* it was to change rows, good or bad */
+    uint64_t n_read, n_written; /* rows, of a good answer */
+};
+
 struct workload_ops {
     const char *name;
+    /* Optional. Names of the kinds of requests, NULL-ended, at most WORKLOAD_MAX_OPERATIONS, which
+     * are counted and timed apart. */
+    const char *const *operations;
     /* Required. The next request of a slot, into a zeroed one. What it points to holds until the
-     * slot's next call. */
-    void (*next)(struct workload *workload, struct rng *rng, uint32_t slot,
+     * slot's next call. False: there is none any more, now or later, and the run ends. */
+    bool (*next)(struct workload *workload, struct rng *rng, uint32_t slot,
                  struct client_request *ret_request);
-    /* Optional. Whether a whole 2xx answer to the slot's request says what it must. */
-    bool (*check)(struct workload *workload, uint32_t slot, const struct client_answer *answer);
+    /* Optional; required with operations. The slot's request has ended. verdict: what the answer is
+     * worth to those who know no workload. Returns what it is worth, which may be better or worse,
+     * and fills ret_done. */
+    enum verdict (*ended)(struct workload *workload, uint32_t slot,
+                          const struct client_answer *answer, enum verdict verdict,
+                          struct workload_done *ret_done);
     /* Required. Takes what the maker made. */
     void (*free)(struct workload *workload);
 };
@@ -28,7 +45,7 @@ struct workload_ops {
 /* First member of every implementation's struct. */
 struct workload {
     const struct workload_ops *ops;
-    size_t keep_body_bytes; /* of an answer, for `check`; 0: none is kept */
+    size_t keep_body_bytes; /* of an answer, for `ended`; 0: none is kept */
 };
 
 /* Where {key} stands in target, headers or body, the request's key is written. */
@@ -49,16 +66,19 @@ struct workload_http {
 int workload_http_new(const struct workload_http *config, struct workload **ret_workload,
                       struct err *err);
 
-static inline void workload_next(struct workload *workload, struct rng *rng, uint32_t slot,
+static inline bool workload_next(struct workload *workload, struct rng *rng, uint32_t slot,
                                  struct client_request *ret_request)
 {
-    workload->ops->next(workload, rng, slot, ret_request);
+    return workload->ops->next(workload, rng, slot, ret_request);
 }
 
-static inline bool workload_check(struct workload *workload, uint32_t slot,
-                                  const struct client_answer *answer)
+static inline enum verdict workload_ended(struct workload *workload, uint32_t slot,
+                                          const struct client_answer *answer, enum verdict verdict,
+                                          struct workload_done *ret_done)
 {
-    return !workload->ops->check || workload->ops->check(workload, slot, answer);
+    *ret_done = (struct workload_done){.operation = 0};
+    return workload->ops->ended ? workload->ops->ended(workload, slot, answer, verdict, ret_done)
+                                : verdict;
 }
 
 /* Takes NULL. */

@@ -1,7 +1,7 @@
 #include "loadgen/workload_db.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,43 +11,29 @@
 
 FAMILY_DEFINE(workload);
 
-#define MAX_ROWS 10000u
-#define MAX_WIDTH 100000u
-#define MAX_IDS UINT64_C(1000000000000)
 #define KEEP_BYTES_EACH ((size_t)STUDENT_ROW_BYTES)
 #define KEEP_BYTES_HEAD ((size_t)64 * 1024) /* the shards that were asked, and the rest */
 
-enum action { READ, SCAN, UPDATE, INSERT, DELETE, RMW, N_ACTIONS };
-
-/* What the options fill, for every member alike. */
-struct mix {
-    uint64_t low, ids; /* the keys low … low + ids − 1 */
-    uint64_t rows;     /* an insert */
-    uint64_t width;    /* keys of a scan */
-    int order;         /* of inserted ids */
-    bool latest;       /* the newest keys are the most popular */
-    bool any_width;    /* of scans: from 1 to width, equally often */
-    uint64_t percent[N_ACTIONS];
-};
-
-enum { ORDER_RANDOM, ORDER_ASCENDING };
-
-/* A slot's request. */
+/* A slot's request: what it asks for, and what is needed to judge its answer. */
 struct slot {
     struct buf body;
-    enum action action;
-    bool second; /* RMW: the update is what comes next */
-    int64_t low, last;
+    enum workload_db_action action; /* DB_RMW: as its half */
+    bool update_follows;            /* the read of a read-modify-write */
+    bool busy;
+    int64_t low, last; /* keys: read; of others low is the one changed */
+    uint64_t value;    /* that the change leaves */
+    uint64_t insert;   /* which insert this is, over all threads */
 };
 
 struct db {
     struct workload workload;
-    struct mix mix;
+    struct workload_db_mix mix;
+    struct workload_db_start start;
     struct keys_place place;
     struct keys *keys;
     bool all_there;      /* every key of the range is: a read must find it */
-    uint64_t n_inserted; /* of this thread's share */
-    uint64_t version;
+    uint64_t n_inserts;  /* requests of this thread's share */
+    uint64_t n_versions; /* that this thread has given */
     struct slot *slots;
     uint32_t n_slots;
 };
@@ -58,7 +44,7 @@ static struct slot *slot_of(struct db *db, uint32_t index)
         uint32_t n = (index + 1) * 2;
         db->slots = mem_realloc(db->slots, n, sizeof(*db->slots));
         for (uint32_t i = db->n_slots; i < n; i++) {
-            db->slots[i] = (struct slot){.action = READ};
+            db->slots[i] = (struct slot){.action = DB_READ};
             buf_init(&db->slots[i].body, 0);
         }
         db->n_slots = n;
@@ -72,6 +58,7 @@ static struct slot *slot_of(struct db *db, uint32_t index)
 static void finish(struct slot *slot, const char *method, const char *target,
                    struct client_request *request)
 {
+    slot->busy = true;
     request->method = method;
     request->target = target;
     request->headers = "Content-Type: application/json\r\n";
@@ -88,52 +75,74 @@ static void read_keys(struct slot *slot, int64_t low, int64_t last, struct clien
     finish(slot, "POST", "/read", request);
 }
 
-/* A version that no other write of this run has: threads take turns. */
+/* A version that no other write of this run has, and no row before it: threads take turns. */
 static uint64_t next_version(struct db *db)
 {
-    return ++db->version * db->place.n_threads + db->place.thread;
+    return db->start.first_version + ++db->n_versions * db->place.n_threads + db->place.thread;
 }
 
 static void update_key(struct db *db, struct slot *slot, int64_t key,
                        struct client_request *request)
 {
+    slot->action = DB_UPDATE;
+    slot->low = key;
+    slot->value = next_version(db);
     buf_appendf(&slot->body, "{\"Stud_id\":%lld,\"data\":", (long long)key);
-    student_put(&slot->body, key, next_version(db));
+    student_put(&slot->body, key, slot->value);
     buf_append_str(&slot->body, "}");
     finish(slot, "PUT", "/update", request);
 }
 
 static void delete_key(struct slot *slot, int64_t key, struct client_request *request)
 {
+    slot->low = key;
+    slot->value = STUDENT_NONE;
     buf_appendf(&slot->body, "{\"Stud_id\":%lld}", (long long)key);
     finish(slot, "DELETE", "/del", request);
 }
 
-/* The next id that this thread adds: each once over all threads. Alone, inserts fill the range (and
- * wrap past its end, so that one too many is refused and seen); beside reads, they go on behind it.
- */
-static int64_t next_id(struct db *db)
+int64_t workload_db_insert_low(const struct workload_db_mix *mix)
 {
-    const struct mix *mix = &db->mix;
-    uint64_t at = db->n_inserted++ * db->place.n_threads + db->place.thread;
-    if (mix->percent[INSERT] < 100)
-        return (int64_t)(mix->low + mix->ids + at);
-    at %= mix->ids;
-    if (mix->order == ORDER_RANDOM)
-        at = keys_permute(at, mix->ids, db->place.seed);
-    return (int64_t)(mix->low + at);
+    return (int64_t)(mix->percent[DB_INSERT] < 100 ? mix->low + mix->ids : mix->low);
 }
 
-static void insert_rows(struct db *db, struct slot *slot, struct client_request *request)
+/* Alone, inserts fill the range; beside reads they go on behind it, as far as there is room. */
+static uint64_t insertable(const struct db *db)
 {
+    uint64_t room = db->start.n_room;
+    return db->mix.percent[DB_INSERT] < 100 || room < db->mix.ids ? room : db->mix.ids;
+}
+
+/* The id of row `row` of an insert: each once over all threads, whose inserts take turns. False:
+ * there are no more. */
+static bool insert_id(const struct db *db, uint64_t insert, uint64_t row, int64_t *ret_id)
+{
+    const struct workload_db_mix *mix = &db->mix;
+    uint64_t at = insert * mix->rows + row;
+    if (at >= insertable(db))
+        return false;
+    if (mix->percent[DB_INSERT] == 100 && mix->order == DB_ORDER_RANDOM)
+        at = keys_permute(at, mix->ids, db->place.seed);
+    *ret_id = workload_db_insert_low(mix) + (int64_t)at;
+    return true;
+}
+
+static bool insert_rows(struct db *db, struct slot *slot, struct client_request *request)
+{
+    int64_t id;
+    slot->insert = db->n_inserts * db->place.n_threads + db->place.thread;
+    if (!insert_id(db, slot->insert, 0, &id))
+        return false;
+    db->n_inserts++;
     buf_append_str(&slot->body, "{\"data\":[");
-    for (uint64_t i = 0; i < db->mix.rows; i++) {
-        if (i > 0)
+    for (uint64_t row = 0; row < db->mix.rows && insert_id(db, slot->insert, row, &id); row++) {
+        if (row > 0)
             buf_append_str(&slot->body, ",");
-        student_put(&slot->body, next_id(db), 0);
+        student_put(&slot->body, id, 0);
     }
     buf_append_str(&slot->body, "]}");
     finish(slot, "POST", "/write", request);
+    return true;
 }
 
 static int64_t choose_key(struct db *db, struct rng *rng)
@@ -142,72 +151,152 @@ static int64_t choose_key(struct db *db, struct rng *rng)
     if (!db->mix.latest)
         return key;
     /* As far from the newest of this thread's as the choice is from the lowest. */
-    uint64_t newest = db->mix.low + db->mix.ids - 1 + db->n_inserted * db->place.n_threads;
+    uint64_t newest =
+        db->mix.low + db->mix.ids - 1 + db->n_inserts * db->place.n_threads * db->mix.rows;
     return (int64_t)newest - (key - (int64_t)db->mix.low);
 }
 
-static enum action choose_action(const struct mix *mix, struct rng *rng)
+static enum workload_db_action choose_action(const struct workload_db_mix *mix, struct rng *rng)
 {
     uint64_t at = rng_below(rng, 100);
-    for (int action = 0; action < N_ACTIONS; action++) {
+    for (int action = 0; action < DB_N_ACTIONS; action++) {
         if (at < mix->percent[action])
-            return (enum action)action;
+            return (enum workload_db_action)action;
         at -= mix->percent[action];
     }
-    return READ;
+    return DB_READ;
 }
 
-static void db_next(struct workload *workload, struct rng *rng, uint32_t index,
+/* The last key of a scan from `key` on, which ends with the range. */
+static int64_t scan_last(const struct workload_db_mix *mix, int64_t key, struct rng *rng)
+{
+    uint64_t width = mix->any_width ? 1 + rng_below(rng, mix->width) : mix->width;
+    int64_t last = key + (int64_t)width - 1, end = (int64_t)(mix->low + mix->ids - 1);
+    return last < end || key > end ? last : end;
+}
+
+static bool db_next(struct workload *workload, struct rng *rng, uint32_t index,
                     struct client_request *request)
 {
     struct db *db = (struct db *)workload;
     struct slot *slot = slot_of(db, index);
     buf_clear(&slot->body);
-    if (slot->action == RMW && slot->second) {
-        slot->second = false;
+    if (slot->update_follows) {
+        slot->update_follows = false;
         update_key(db, slot, slot->low, request);
-        return;
+        return true;
     }
     slot->action = choose_action(&db->mix, rng);
-    int64_t key = slot->action == INSERT ? 0 : choose_key(db, rng);
-    int64_t end = (int64_t)(db->mix.low + db->mix.ids - 1), last = key;
+    if (slot->action == DB_INSERT)
+        return insert_rows(db, slot, request);
+    const int64_t key = choose_key(db, rng);
     switch (slot->action) {
-    case RMW:
-        slot->second = true;
-        read_keys(slot, key, key, request);
-        break;
-    case SCAN:
-        last = key +
-               (int64_t)(db->mix.any_width ? 1 + rng_below(rng, db->mix.width) : db->mix.width) - 1;
-        read_keys(slot, key, last < end ? last : end, request);
-        break;
-    case UPDATE:
+    case DB_UPDATE:
         update_key(db, slot, key, request);
         break;
-    case DELETE:
+    case DB_DELETE:
         delete_key(slot, key, request);
         break;
-    case INSERT:
-        insert_rows(db, slot, request);
+    case DB_SCAN:
+        read_keys(slot, key, scan_last(&db->mix, key, rng), request);
         break;
     default:
+        slot->update_follows = slot->action == DB_RMW;
+        slot->action = DB_READ;
         read_keys(slot, key, key, request);
     }
+    return true;
 }
 
 /* ---- answers ----------------------------------------------------------------------------------
  */
 
-static bool db_check(struct workload *workload, uint32_t index, const struct client_answer *answer)
+/* What an answer says of a change. A refusal (4xx) changes nothing (CONTRACT.md), unless the client
+ * sent the request twice because its connection broke: then it may refuse what was done the first
+ * time. */
+enum fate { FATE_DONE, FATE_NOTHING, FATE_IN_DOUBT };
+
+static enum fate fate_of(const struct slot *slot, const struct client_answer *answer)
+{
+    if (answer->error != CLIENT_OK || answer->status / 100 == 3 || answer->status / 100 > 4)
+        return FATE_IN_DOUBT;
+    if (answer->status / 100 == 2)
+        return FATE_DONE;
+    if (slot->action == DB_DELETE && answer->status == 404)
+        return FATE_DONE; /* there was no row at some time in between, whoever removed it */
+    if (slot->action == DB_INSERT && answer->status == 409)
+        return FATE_IN_DOUBT;
+    return FATE_NOTHING;
+}
+
+static void note_key(const struct db *db, int64_t key, uint64_t value, enum fate fate,
+                     const struct client_answer *answer)
+{
+    if (fate == FATE_DONE)
+        journal_done(db->start.journal, key, value, answer->submitted_ns, answer->done_ns);
+    else if (fate == FATE_IN_DOUBT)
+        journal_in_doubt(db->start.journal, key, value);
+}
+
+static bool is_change(const struct slot *slot)
+{
+    return slot->action == DB_UPDATE || slot->action == DB_INSERT || slot->action == DB_DELETE;
+}
+
+static void note(const struct db *db, const struct slot *slot, enum fate fate,
+                 const struct client_answer *answer)
+{
+    int64_t id;
+    if (!db->start.journal || !is_change(slot))
+        return;
+    if (slot->action != DB_INSERT) {
+        note_key(db, slot->low, slot->value, fate, answer);
+        return;
+    }
+    for (uint64_t row = 0; row < db->mix.rows && insert_id(db, slot->insert, row, &id); row++)
+        note_key(db, id, 0, fate, answer);
+}
+
+/* How many rows an insert had: the last one may have fewer than the others. */
+static uint64_t rows_of(const struct db *db, const struct slot *slot)
+{
+    uint64_t left = insertable(db) - slot->insert * db->mix.rows;
+    return left < db->mix.rows ? left : db->mix.rows;
+}
+
+static enum verdict judge_change(const struct db *db, const struct slot *slot,
+                                 const struct client_answer *answer, enum verdict verdict,
+                                 struct workload_done *done)
+{
+    /* Where rows are removed, one that is gone is no surprise. */
+    if (verdict == VERDICT_STATUS_4XX && answer->status == 404 && slot->action != DB_INSERT &&
+        db->mix.percent[DB_DELETE] > 0)
+        return VERDICT_OK;
+    if (verdict == VERDICT_OK)
+        done->n_written = slot->action == DB_INSERT ? rows_of(db, slot) : 1;
+    return verdict;
+}
+
+static enum verdict db_ended(struct workload *workload, uint32_t index,
+                             const struct client_answer *answer, enum verdict verdict,
+                             struct workload_done *done)
 {
     struct db *db = (struct db *)workload;
-    const struct slot *slot = slot_of(db, index);
-    bool read =
-        slot->action == READ || slot->action == SCAN || (slot->action == RMW && slot->second);
-    if (!read)
-        return true; /* a change is done when the status says so */
+    struct slot *slot = slot_of(db, index);
+    slot->busy = false;
+    done->operation = (uint32_t)slot->action;
+    done->is_write = is_change(slot);
+    if (done->is_write) {
+        note(db, slot, fate_of(slot, answer), answer);
+        return judge_change(db, slot, answer, verdict, done);
+    }
+    if (verdict != VERDICT_OK)
+        return verdict;
     int64_t n = student_count(answer->body, answer->body_bytes, slot->low, slot->last);
-    return db->all_there ? n == slot->last - slot->low + 1 : n >= 0;
+    if (db->all_there ? n != slot->last - slot->low + 1 : n < 0)
+        return VERDICT_WRONG_BODY;
+    done->n_read = (uint64_t)n;
+    return VERDICT_OK;
 }
 
 static void db_free(struct workload *workload)
@@ -220,155 +309,95 @@ static void db_free(struct workload *workload)
     free(db);
 }
 
-/* ---- members ----------------------------------------------------------------------------------
+static const char *const operations[] = {"read", "scan", "update", "insert", "delete", NULL};
+
+static const struct workload_ops db_ops = {
+    .name = "db", .operations = operations, .next = db_next, .ended = db_ended, .free = db_free};
+
+/* ---- life -------------------------------------------------------------------------------------
  */
 
-static int check_mix(const struct mix *mix, struct err *err)
+int workload_db_mix(const struct spec *spec, struct workload_db_mix *ret_mix, struct err *err)
 {
+    const struct workload_db_ops *ops = (const struct workload_db_ops *)spec->part;
+    struct workload_db_mix mix = *(const struct workload_db_mix *)spec->params;
     uint64_t sum = 0;
-    for (int action = 0; action < N_ACTIONS; action++)
-        sum += mix->percent[action];
+    ops->complete(&mix);
+    for (int action = 0; action < DB_N_ACTIONS; action++)
+        sum += mix.percent[action];
     if (sum != 100)
         return err_set(err, -EINVAL, "the percentages add up to %llu, not to 100",
                        (unsigned long long)sum);
+    *ret_mix = mix;
     return 0;
 }
 
-static int open_keys(struct db *db, const struct spec *keys, struct err *err)
+/* The choice with the mix's range, unless it says one itself. */
+static int open_keys(struct db *db, const char *keys, struct err *err)
 {
-    struct spec uniform = {0};
-    char text[96];
-    if (keys)
-        return keys_open(keys, &db->place, &db->keys, err);
-    snprintf(text, sizeof(text), "uniform:low=%llu,high=%llu", (unsigned long long)db->mix.low,
-             (unsigned long long)(db->mix.low + db->mix.ids - 1));
-    int rc = spec_parse(&keys_family, text, &uniform, err);
+    struct spec spec = {0};
+    struct buf text;
+    int rc;
+    keys = keys ? keys : "uniform";
+    buf_init(&text, 0);
+    buf_append_str(&text, keys);
+    if (strcmp(keys, "ids") != 0 && !strstr(keys, "low=") && !strstr(keys, "high="))
+        buf_appendf(&text, "%slow=%llu,high=%llu", strchr(keys, ':') ? "," : ":",
+                    (unsigned long long)db->mix.low,
+                    (unsigned long long)(db->mix.low + db->mix.ids - 1));
+    rc = spec_parse(&keys_family, buf_str(&text), &spec, err);
     if (rc == 0)
-        rc = keys_open(&uniform, &db->place, &db->keys, err);
-    spec_done(&uniform);
+        rc = keys_open(&spec, &db->place, &db->keys, err);
+    spec_done(&spec);
+    buf_done(&text);
     return rc;
 }
 
-static int open_mix(const struct workload_ops *ops, const struct mix *mix, const struct spec *keys,
-                    const struct keys_place *place, struct workload **ret_workload, struct err *err)
+int workload_db_new(const struct spec *spec, const char *keys, const struct keys_place *place,
+                    struct workload **ret_workload, struct err *err)
 {
-    int rc = check_mix(mix, err);
-    if (rc != 0)
-        return rc;
+    const struct workload_db_ops *ops = (const struct workload_db_ops *)spec->part;
     struct db *db = mem_zalloc(1, sizeof(*db));
-    db->workload.ops = ops;
-    db->mix = *mix;
+    db->workload.ops = &db_ops;
     db->place = *place;
-    db->all_there = mix->percent[INSERT] == 0 && mix->percent[DELETE] == 0;
-    uint64_t most = mix->percent[SCAN] ? mix->width : 1;
-    bool reads = mix->percent[READ] || mix->percent[SCAN] || mix->percent[RMW];
-    db->workload.keep_body_bytes = reads ? KEEP_BYTES_HEAD + most * KEEP_BYTES_EACH : 0;
-    rc = open_keys(db, keys, err);
+    db->start.n_room = UINT64_MAX;
+    int rc = workload_db_mix(spec, &db->mix, err);
+    if (rc == 0)
+        rc = open_keys(db, keys ? keys : ops->keys, err);
     if (rc != 0) {
         db_free(&db->workload);
         return rc;
     }
+    const uint64_t *percent = db->mix.percent;
+    db->all_there = percent[DB_INSERT] == 0 && percent[DB_DELETE] == 0;
+    uint64_t most = percent[DB_SCAN] ? db->mix.width : 1;
+    bool reads = percent[DB_READ] || percent[DB_SCAN] || percent[DB_RMW];
+    db->workload.keep_body_bytes = reads ? KEEP_BYTES_HEAD + most * KEEP_BYTES_EACH : 0;
     *ret_workload = &db->workload;
     return 0;
 }
 
-#define RANGE_ROWS                                                                                 \
-    {.name = "low",                                                                                \
-     .type = OPTION_U64,                                                                           \
-     .offset = offsetof(struct mix, low),                                                          \
-     .metavar = "KEY",                                                                             \
-     .fallback = "0",                                                                              \
-     .max = MAX_IDS,                                                                               \
-     .help = "lowest id"},                                                                         \
-    {                                                                                              \
-        .name = "ids", .type = OPTION_U64, .offset = offsetof(struct mix, ids), .metavar = "N",    \
-        .fallback = "10000", .min = 1, .max = MAX_IDS, .help = "how many ids, from low on"         \
-    }
-#define INSERT_ROWS                                                                                \
-    {.name = "rows",                                                                               \
-     .type = OPTION_U64,                                                                           \
-     .offset = offsetof(struct mix, rows),                                                         \
-     .metavar = "N",                                                                               \
-     .fallback = "1",                                                                              \
-     .min = 1,                                                                                     \
-     .max = MAX_ROWS,                                                                              \
-     .help = "rows that one request adds"},                                                        \
-    {                                                                                              \
-        .name = "order", .type = OPTION_CHOICE, .offset = offsetof(struct mix, order),             \
-        .choices = "random|ascending", .fallback = "random", .help = "in which the ids are added"  \
-    }
-#define WIDTH_ROW                                                                                  \
-    {                                                                                              \
-        .name = "width", .type = OPTION_U64, .offset = offsetof(struct mix, width),                \
-        .metavar = "N", .fallback = "1", .min = 1, .max = MAX_WIDTH,                               \
-        .help = "keys of a range read"                                                             \
-    }
-#define PERCENT_ROW(word, action, text)                                                            \
-    {                                                                                              \
-        .name = word, .type = OPTION_U64, .offset = offsetof(struct mix, percent[action]),         \
-        .metavar = "PERCENT", .fallback = "0", .max = 100, .help = text                            \
-    }
-
-static const struct option_def write_options[] = {RANGE_ROWS, INSERT_ROWS, {.name = NULL}};
-static const struct option_def read_options[] = {RANGE_ROWS, WIDTH_ROW, {.name = NULL}};
-static const struct option_def mix_options[] = {
-    RANGE_ROWS,
-    INSERT_ROWS,
-    WIDTH_ROW,
-    PERCENT_ROW("read", READ, "of the requests read a key"),
-    PERCENT_ROW("scan", SCAN, "read `width` keys"),
-    PERCENT_ROW("update", UPDATE, "replace a row"),
-    PERCENT_ROW("insert", INSERT, "add `rows` rows"),
-    PERCENT_ROW("delete", DELETE, "remove a row; one that is gone is an error 404"),
-    PERCENT_ROW("rmw", RMW, "read a row, then replace it"),
-    {.name = NULL}};
-
-/* A member: its ops, and what it adds to the options it was given. */
-#define MEMBER(member, member_name, member_summary, member_source, member_options, ...)            \
-    static const struct workload_ops member##_workload_ops = {                                     \
-        .name = member_name, .next = db_next, .check = db_check, .free = db_free};                 \
-    static int member##_open(const void *params, const struct spec *keys,                          \
-                             const struct keys_place *place, struct workload **ret_workload,       \
-                             struct err *err)                                                      \
-    {                                                                                              \
-        struct mix mix = *(const struct mix *)params;                                              \
-        __VA_ARGS__;                                                                               \
-        return open_mix(&member##_workload_ops, &mix, keys, place, ret_workload, err);             \
-    }                                                                                              \
-    static const struct workload_db_ops member##_ops = {                                           \
-        .part = {.name = member_name,                                                              \
-                 .summary = member_summary,                                                        \
-                 .source = member_source,                                                          \
-                 .options = member_options,                                                        \
-                 .params_size = sizeof(struct mix)},                                               \
-        .open = member##_open,                                                                     \
-    };                                                                                             \
-    WORKLOAD_REGISTER(member##_ops)
-
-#define YCSB "Cooper et al., SoCC 2010, table 2"
-
-MEMBER(db_write, "db-write", "adds rows, each id once", "CONTRACT.md, Part 2", write_options,
-       mix.percent[INSERT] = 100);
-MEMBER(db_read, "db-read", "reads keys that must all be there", "CONTRACT.md, Part 2", read_options,
-       mix.percent[SCAN] = 100);
-MEMBER(db_mix, "db-mix", "reads and changes in given percentages", "CONTRACT.md, Part 2",
-       mix_options, (void)0);
-MEMBER(ycsb_a, "ycsb-a", "half reads, half updates", YCSB, read_options, mix.percent[READ] = 50,
-       mix.percent[UPDATE] = 50);
-MEMBER(ycsb_b, "ycsb-b", "95 % reads, 5 % updates", YCSB, read_options, mix.percent[READ] = 95,
-       mix.percent[UPDATE] = 5);
-MEMBER(ycsb_c, "ycsb-c", "reads only", YCSB, read_options, mix.percent[READ] = 100);
-MEMBER(ycsb_d, "ycsb-d", "95 % reads of the latest keys, 5 % inserts", YCSB, read_options,
-       mix.percent[READ] = 95, mix.percent[INSERT] = 5, mix.rows = 1, mix.latest = true);
-MEMBER(ycsb_e, "ycsb-e", "95 % scans of 1 to 100 keys, 5 % inserts", YCSB, read_options,
-       mix.percent[SCAN] = 95, mix.percent[INSERT] = 5, mix.rows = 1, mix.width = 100,
-       mix.any_width = true);
-MEMBER(ycsb_f, "ycsb-f", "half reads, half read-modify-writes", YCSB, read_options,
-       mix.percent[READ] = 50, mix.percent[RMW] = 50);
-
-int workload_db_new(const struct spec *spec, const struct spec *keys,
-                    const struct keys_place *place, struct workload **ret_workload, struct err *err)
+void workload_db_range(const struct workload *workload, int64_t *ret_low, int64_t *ret_last)
 {
-    const struct workload_db_ops *ops = (const struct workload_db_ops *)spec->part;
-    return ops->open(spec->params, keys, place, ret_workload, err);
+    const struct db *db = (const struct db *)workload;
+    uint64_t low = db->mix.low, last = low + db->mix.ids - 1;
+    if (db->mix.percent[DB_INSERT] < 100 && !db->mix.latest) {
+        low = db->keys->low;
+        last = db->keys->high;
+    }
+    *ret_low = (int64_t)low;
+    *ret_last = (int64_t)last;
+}
+
+void workload_db_start(struct workload *workload, const struct workload_db_start *start)
+{
+    ((struct db *)workload)->start = *start;
+}
+
+void workload_db_stop(struct workload *workload)
+{
+    struct db *db = (struct db *)workload;
+    for (uint32_t i = 0; i < db->n_slots; i++)
+        if (db->slots[i].busy)
+            note(db, &db->slots[i], FATE_IN_DOUBT, NULL);
 }

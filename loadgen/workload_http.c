@@ -99,14 +99,15 @@ static void fill_all(struct http *self, uint32_t slot, const char *key, size_t n
     request->body = fill(&self->forms[BODY], texts, BODY, key, n_key, &request->body_bytes);
 }
 
-static void home_next(struct workload *workload, struct rng *rng, uint32_t slot,
+static bool home_next(struct workload *workload, struct rng *rng, uint32_t slot,
                       struct client_request *ret_request)
 {
     (void)rng, (void)slot;
     *ret_request = ((const struct http *)workload)->request;
+    return true;
 }
 
-static void keys_next_request(struct workload *workload, struct rng *rng, uint32_t slot,
+static bool keys_next_request(struct workload *workload, struct rng *rng, uint32_t slot,
                               struct client_request *ret_request)
 {
     struct http *self = (struct http *)workload;
@@ -115,9 +116,10 @@ static void keys_next_request(struct workload *workload, struct rng *rng, uint32
 
     *ret_request = self->request;
     fill_all(self, slot, key, (size_t)n, ret_request);
+    return true;
 }
 
-static void trace_next_request(struct workload *workload, struct rng *rng, uint32_t slot,
+static bool trace_next_request(struct workload *workload, struct rng *rng, uint32_t slot,
                                struct client_request *ret_request)
 {
     struct http *self = (struct http *)workload;
@@ -130,12 +132,13 @@ static void trace_next_request(struct workload *workload, struct rng *rng, uint3
     line = trace_next(&self->cursor, &n);
     if (line[0] != '/') {
         fill_all(self, slot, line, n, ret_request);
-        return;
+        return true;
     }
     target = room(texts_of(self, slot), TARGET, n + 1);
     memcpy(target, line, n);
     target[n] = '\0';
     ret_request->target = target;
+    return true;
 }
 
 static void http_free(struct workload *workload)

@@ -14,6 +14,8 @@ if (theme eq 'dark') {
     second = '#e69f00'
     third  = '#2fbf93'
     fourth = '#d98fbd'
+    fifth  = '#f0e442'
+    sixth  = '#ff8f6b'
 } else {
     ground = '#ffffff'
     ink    = '#1f2328'
@@ -23,7 +25,14 @@ if (theme eq 'dark') {
     second = '#c25400'
     third  = '#00805d'
     fourth = '#a3487f'
+    fifth  = '#7d6608'
+    sixth  = '#b3261e'
 }
+
+# The i-th of many lines, which have a point of their own too.
+line_colours = first.' '.second.' '.third.' '.fourth.' '.fifth.' '.sixth.' '.muted.' '.ink
+line_colour(i) = word(line_colours, (i - 1) % 8 + 1)
+line_point(i) = int(word('7 5 9 11 13 6 4 8', (i - 1) % 8 + 1))
 
 # An empty family is the terminal's.
 family = 'Helvetica,Arial,sans-serif'

@@ -190,6 +190,20 @@ static void finish_batch(struct job *job)
     job_reply(job, BATCH_CONTENT_TYPE, NULL);
 }
 
+/* 0, -EALREADY: a batch of a later epoch was here, or -EINVAL. */
+static int check_epoch(struct service *service, const struct http_message *request, struct err *err)
+{
+    static const int64_t none = 0;
+    int64_t epoch;
+    int rc = query_int64(request, "epoch", &none, &epoch, err);
+    if (rc != 0 || epoch <= 0)
+        return rc;
+    if ((uint64_t)epoch < service->epoch)
+        return err_set(err, -EALREADY, "the batch is of an earlier connection, or load balancer");
+    service->epoch = (uint64_t)epoch;
+    return 0;
+}
+
 void answer_batch(struct service *service, struct httpd_exchange *exchange)
 {
     struct err err = {0};
@@ -199,7 +213,9 @@ void answer_batch(struct service *service, struct httpd_exchange *exchange)
     struct http_view body = exchange->request->body;
     /* Rows point into the text, for as long as a store may take. */
     const char *text = arena_strndup(&job->arena, body.len > 0 ? body.at : "", body.len);
-    int rc = read_frame(&job->arena, (struct http_view){text, body.len}, &frame, &err);
+    int rc = check_epoch(service, exchange->request, &err);
+    if (rc == 0)
+        rc = read_frame(&job->arena, (struct http_view){text, body.len}, &frame, &err);
     if (rc == 0 && frame.n == 0)
         rc = err_set(&err, -EPROTO, "the batch is empty");
     if (rc != 0) {

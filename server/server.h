@@ -20,7 +20,10 @@
  * For the LB, beside the contract (K: any int64):
  *
  *   POST /batch       changes in table/batch.h's words, committed together; an answer line each.
- *                     A body that is no batch is 400 and changes nothing. At most 16 MiB
+ *                     A body that is no batch is 400 and changes nothing. At most 16 MiB.
+ *                     POST /batch?epoch=N (N > 0): one with a lower N than any before it is 409 and
+ *                     changes nothing, so that what was sent over a connection that broke cannot
+ *                     take effect behind what was sent over the next
  *   GET /page?shard=NAME&low=K&last=K&rows=N
  *                     the rows from low on as one `replace`: at most N of them (0, none: no
  *                     limit) and about 4 MiB. Its LAST is the asked one when nothing is left, then

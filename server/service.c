@@ -6,6 +6,7 @@
 
 #include "core/mem.h"
 
+/* NOLINTBEGIN(readability-function-size): uthash's macros are long. */
 struct replica *replica_find_any(const struct service *service, const char *name, size_t n)
 {
     struct replica *replica;
@@ -28,6 +29,8 @@ void replica_add(struct service *service, struct store_shard *shard)
     HASH_ADD_KEYPTR(hh, service->replicas, replica->name, n, replica);
     metric_set_gauge(&service->counters.shards, HASH_COUNT(service->replicas));
 }
+
+/* NOLINTEND(readability-function-size) */
 
 int service_init(struct service *service, struct store *store, const char *name,
                  const char *store_text, struct err *err)
@@ -64,10 +67,10 @@ void service_done(struct service *service)
         service->free_jobs = job->next;
         job_free(job);
     }
-    struct replica *replica, *next;
-    HASH_ITER(hh, service->replicas, replica, next)
-    {
-        HASH_DEL(service->replicas, replica);
+    struct replica *replica = service->replicas, *next;
+    HASH_CLEAR(hh, service->replicas); /* which leaves the list */
+    for (; replica; replica = next) {
+        next = replica->hh.next;
         free(replica);
     }
 }

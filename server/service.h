@@ -54,6 +54,7 @@ struct service {
     struct job *jobs;         /* under way */
     struct job *free_jobs;
     size_t n_free_jobs;
+    uint64_t epoch; /* the highest that a batch bore */
     struct service_counters counters;
 };
 

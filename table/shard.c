@@ -1,6 +1,7 @@
 #include "table/shard.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,8 +126,9 @@ void shard_print_all(const struct shard *shards, size_t n, const char *key_colum
 {
     buf_append_str(out, "[");
     for (size_t i = 0; i < n; i++)
-        buf_appendf(out, "%s{\"%s_low\":%lld,\"Shard_id\":\"%s\",\"Shard_size\":%llu}",
-                    i > 0 ? "," : "", key_column, (long long)shards[i].low, shards[i].name,
-                    (unsigned long long)((uint64_t)shards[i].last - (uint64_t)shards[i].low + 1));
+        buf_appendf(out,
+                    "%s{\"%s_low\":%" PRId64 ",\"Shard_id\":\"%s\",\"Shard_size\":%" PRIu64 "}",
+                    i > 0 ? "," : "", key_column, shards[i].low, shards[i].name,
+                    (uint64_t)shards[i].last - (uint64_t)shards[i].low + 1);
     buf_append_str(out, "]");
 }

@@ -21,7 +21,7 @@ struct quadratic_params {
 #define COEFFICIENT(field, text, meaning)                                                          \
     {                                                                                              \
         .name = #field, .type = OPTION_U64, .offset = offsetof(struct quadratic_params, field),    \
-        .metavar = "N", .fallback = text, .help = meaning                                          \
+        .metavar = "N", .fallback = (text), .help = (meaning)                                      \
     }
 
 /* The option table of one pair, in the order of the struct. */
@@ -58,9 +58,9 @@ static uint64_t quadratic_point(const void *params, uint64_t member_id, uint64_t
 
 #define DEFINE_PAIR(ident, part_name, part_summary, part_source)                                   \
     static const struct hash_ops ident##_hash = {                                                  \
-        .part = {.name = part_name,                                                                \
-                 .summary = part_summary,                                                          \
-                 .source = part_source,                                                            \
+        .part = {.name = (part_name),                                                              \
+                 .summary = (part_summary),                                                        \
+                 .source = (part_source),                                                          \
                  .options = ident##_options,                                                       \
                  .params_size = sizeof(struct quadratic_params)},                                  \
         .key = quadratic_key,                                                                      \

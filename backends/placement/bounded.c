@@ -128,6 +128,12 @@ static void bounded_shares(const struct placement *placement, double *shares)
     circle_shares(&bounded->circle, placement->n_members, shares);
 }
 
+static size_t bounded_arcs(const struct placement *placement, struct placement_arc *arcs)
+{
+    const struct bounded *bounded = (const struct bounded *)placement;
+    return circle_arcs(&bounded->circle, arcs);
+}
+
 static double bounded_spread(const void *params, size_t n)
 {
     const struct bounded_params *p = params;
@@ -158,6 +164,7 @@ static const struct placement_ops bounded_placement = {
     .shares = bounded_shares,
     .spread = bounded_spread,
     .owner_at = bounded_owner_at,
+    .arcs = bounded_arcs,
 };
 
 PLACEMENT_REGISTER(bounded_placement);

@@ -111,6 +111,17 @@ void circle_shares(const struct circle *circle, uint32_t n_members, double *shar
     }
 }
 
+/* Past the last point the space belongs to the first one, as before it. */
+size_t circle_arcs(const struct circle *circle, struct placement_arc *arcs)
+{
+    for (uint32_t i = 0; arcs && i < circle->n_points; i++)
+        arcs[i] = (struct placement_arc){.end = ldexp((double)circle->hashes[i], -64) + 0x1p-64,
+                                         .member = circle->members[i]};
+    if (arcs)
+        arcs[circle->n_points] = (struct placement_arc){.end = 1, .member = circle->members[0]};
+    return circle->n_points + 1u;
+}
+
 double circle_spread(uint64_t n_virtual, size_t n)
 {
     if (n < 2)

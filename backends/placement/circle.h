@@ -48,6 +48,8 @@ size_t circle_bytes(const struct circle *circle);
 /* A point owns the arc from the point before it, itself included. Of equal points the first owns it
  * all and the others nothing. shares: one for each of n_members. */
 void circle_shares(const struct circle *circle, uint32_t n_members, double *shares);
+/* For `arcs` hooks. */
+size_t circle_arcs(const struct circle *circle, struct placement_arc *arcs);
 /* CoV of the shares of n members with K points each, expected under a perfect hash: the NK arcs
  * between uniform points are Dirichlet; K of them are Beta(K, NK − K), hence
  * CoV² = (N − 1) / (NK + 1). */

@@ -84,7 +84,7 @@ static uint64_t count_digests(const struct placement_member *member, uint64_t we
                               uint64_t n_points)
 {
     float part = (float)member->weight / (float)weights;
-    double wanted = part * (double)(n_points / POINTS_OF_DIGEST) * (double)(float)n;
+    double wanted = part * (double)(uint64_t)(n_points / POINTS_OF_DIGEST) * (double)(float)n;
     return (uint64_t)floorf((float)wanted);
 }
 
@@ -206,6 +206,12 @@ static uint32_t ketama_owner_at(const struct placement *placement, double at)
     return ketama->circle.members[circle_first(&ketama->circle, (uint64_t)ldexp(at, 64))];
 }
 
+static size_t ketama_arcs(const struct placement *placement, struct placement_arc *arcs)
+{
+    const struct ketama *ketama = (const struct ketama *)placement;
+    return circle_arcs(&ketama->circle, arcs);
+}
+
 static double ketama_spread(const void *params, size_t n)
 {
     const struct ketama_params *p = params;
@@ -228,6 +234,7 @@ static const struct placement_ops ketama_placement = {
     .shares = ketama_shares,
     .spread = ketama_spread,
     .owner_at = ketama_owner_at,
+    .arcs = ketama_arcs,
 };
 
 PLACEMENT_REGISTER(ketama_placement);

@@ -172,6 +172,12 @@ static void maglev_shares(const struct placement *placement, double *shares)
     placement_shares_of_table(placement, maglev->table, maglev->size, shares);
 }
 
+static size_t maglev_arcs(const struct placement *placement, struct placement_arc *arcs)
+{
+    const struct maglev *maglev = (const struct maglev *)placement;
+    return placement_arcs_of_table(maglev->table, maglev->size, arcs);
+}
+
 /* Exact: M mod N members have one entry more than the others. */
 static double maglev_spread(const void *params, size_t n)
 {
@@ -194,6 +200,7 @@ static const struct placement_ops maglev_placement = {
     .bytes = maglev_bytes,
     .shares = maglev_shares,
     .spread = maglev_spread,
+    .arcs = maglev_arcs,
 };
 
 PLACEMENT_REGISTER(maglev_placement);

@@ -129,6 +129,12 @@ static double partitions_spread(const void *params, size_t n)
     return partition_table_spread((uint32_t)p->n_partitions, n);
 }
 
+static size_t partitions_arcs(const struct placement *placement, struct placement_arc *arcs)
+{
+    const struct partitions *partitions = (const struct partitions *)placement;
+    return placement_arcs_of_table(partitions->table.owners, partitions->table.n_partitions, arcs);
+}
+
 static uint32_t partitions_owner_at(const struct placement *placement, double at)
 {
     const struct partitions *partitions = (const struct partitions *)placement;
@@ -153,6 +159,7 @@ static const struct placement_ops partitions_placement = {
     .shares = partitions_shares,
     .spread = partitions_spread,
     .owner_at = partitions_owner_at,
+    .arcs = partitions_arcs,
 };
 
 PLACEMENT_REGISTER(partitions_placement);

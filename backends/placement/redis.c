@@ -140,6 +140,12 @@ static double redis_spread(const void *params, size_t n)
     return partition_table_spread(REDIS_SLOTS, n);
 }
 
+static size_t redis_arcs(const struct placement *placement, struct placement_arc *arcs)
+{
+    const struct redis *redis = (const struct redis *)placement;
+    return placement_arcs_of_table(redis->table.owners, redis->table.n_partitions, arcs);
+}
+
 static uint32_t redis_owner_at(const struct placement *placement, double at)
 {
     const struct redis *redis = (const struct redis *)placement;
@@ -162,6 +168,7 @@ static const struct placement_ops redis_placement = {
     .shares = redis_shares,
     .spread = redis_spread,
     .owner_at = redis_owner_at,
+    .arcs = redis_arcs,
 };
 
 PLACEMENT_REGISTER(redis_placement);

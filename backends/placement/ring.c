@@ -90,6 +90,12 @@ static uint32_t ring_owner_at(const struct placement *placement, double at)
     return ring->circle.members[circle_first(&ring->circle, (uint64_t)ldexp(at, 64))];
 }
 
+static size_t ring_arcs(const struct placement *placement, struct placement_arc *arcs)
+{
+    const struct ring *ring = (const struct ring *)placement;
+    return circle_arcs(&ring->circle, arcs);
+}
+
 static double ring_spread(const void *params, size_t n)
 {
     const struct ring_params *p = params;
@@ -112,6 +118,7 @@ static const struct placement_ops ring_placement = {
     .shares = ring_shares,
     .spread = ring_spread,
     .owner_at = ring_owner_at,
+    .arcs = ring_arcs,
 };
 
 PLACEMENT_REGISTER(ring_placement);

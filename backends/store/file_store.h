@@ -174,7 +174,7 @@ void file_log_settle(struct file_store *store);
 /* Pushes an empty batch that comes back when all before it is on the disk, whatever `sync`. */
 const struct wal_batch *file_log_barrier(struct file_store *store);
 /* wal_commit.on_batch */
-void file_log_on_batch(void *context, struct wal_batch *batch);
+void file_log_on_batch(void *context, struct wal_batch *base);
 void file_log_add_closed(struct file_log *log, uint64_t number, uint64_t last_seq);
 /* Forgets the oldest n of them, whose files are gone. */
 void file_log_drop_closed(struct file_log *log, size_t n);

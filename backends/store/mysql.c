@@ -14,8 +14,11 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/name.h"
 
 #define PASSWORD_MAX_BYTES 1024
+/* In the store's directory. */
+#define OWNER_FILE "mysql-owner"
 
 struct mysql_params {
     const char *socket, *host, *user, *database, *password_file;
@@ -433,6 +436,45 @@ static int take_params(struct mysql_store *store, const struct mysql_params *par
     return 0;
 }
 
+static int read_owner(struct mysql_store *store, const char *path, const char *text,
+                      struct err *err)
+{
+    size_t n = strcspn(text, "\n");
+    store->server = mem_strndup(text, n);
+    if (!name_valid(store->server) || strcmp(text + n, "\n"))
+        return err_set(err, -EINVAL, "store mysql: %s does not hold a server's name", path);
+    return 0;
+}
+
+/* Whose tables. The catalog goes by the server's name, but a directory passes from a dead server to
+ * one of another name, and its rows with it: they stay those of the first one that had it. */
+static int take_owner(struct mysql_store *store, const struct store_config *config, struct err *err)
+{
+    struct buf text;
+    if (!config->dir) {
+        store->server = mem_strdup(config->server);
+        return 0;
+    }
+    char *path = mem_printf("%s/" OWNER_FILE, config->dir);
+    buf_init(&text, NAME_MAX_BYTES + 1);
+    int rc = file_make_dirs(config->dir, err);
+    if (rc == 0)
+        rc = file_read(path, &text, err);
+    if (rc == 0) {
+        rc = read_owner(store, path, buf_str(&text), err);
+    } else if (rc == -ENOENT) {
+        store->server = mem_strdup(config->server);
+        buf_clear(&text);
+        buf_appendf(&text, "%s\n", store->server);
+        rc = file_write_atomic(path, buf_head(&text), buf_len(&text), err);
+    }
+    if (rc == -EMSGSIZE)
+        rc = err_set(err, -EINVAL, "store mysql: %s does not hold a server's name", path);
+    buf_done(&text);
+    free(path);
+    return rc;
+}
+
 /* Connects and finds the shards, on a loop of its own; the other connections come later, while
  * requests are served. */
 static int open_first(struct mysql_store *store, struct err *err)
@@ -460,11 +502,12 @@ static int mysql_open(const void *params, const struct store_config *config, str
     (void)inner;
     store->flusher = config->flusher;
     store->dispatch.flush = on_flush;
-    store->server = mem_strdup(config->server);
     STAILQ_INIT(&store->waiting);
     mysql_queue_init(&store->reads);
     mysql_queue_init(&store->shard_changes);
-    int rc = take_params(store, params, err);
+    int rc = take_owner(store, config, err);
+    if (rc == 0)
+        rc = take_params(store, params, err);
     if (rc != 0) {
         free_store(store);
         return rc;

@@ -3,7 +3,8 @@
  *     quoit_catalog   id AUTO_INCREMENT   server   shard   state   columns_json
  *     quoit_7         the rows of the shard whose id is 7 (mysql_rows.h)
  *
- * Names of servers and shards are values here, compared byte by byte, and never part of any SQL.
+ * `server` is the name of the one that first had the store's directory, where there is one, so that
+ * the rows pass with it to a server of another name. Names of servers and shards are values here, compared byte by byte, and never part of any SQL.
  * Making and dropping a table commits by itself, so that a shard is first entered as being made,
  * then its table is made, then it is entered as there; and the other way round. What is found in
  * between at the start is dropped: its creation was never acknowledged, or its end was wanted. */
@@ -56,17 +57,19 @@ struct catalog_call {
     int64_t numbers[2];
 };
 
+#define AT(kind) ((kind)-SQL_FIND)
+
 static void write_catalog_sql(const struct mysql_call *call, struct buf *sql)
 {
     static const char *const texts[] = {
-        [SQL_FIND - SQL_FIND] = "SELECT id FROM quoit_catalog WHERE server=? AND shard=?",
-        [SQL_ADD - SQL_FIND] = ADD_SQL,
-        [SQL_SET_STATE - SQL_FIND] = "UPDATE quoit_catalog SET state=? WHERE id=?",
-        [SQL_REMOVE - SQL_FIND] = "DELETE FROM quoit_catalog WHERE id=?",
-        [SQL_LIST - SQL_FIND] = LIST_SQL,
-        [SQL_ABOUT - SQL_FIND] = ABOUT_SQL,
+        [AT(SQL_FIND)] = "SELECT id FROM quoit_catalog WHERE server=? AND shard=?",
+        [AT(SQL_ADD)] = ADD_SQL,
+        [AT(SQL_SET_STATE)] = "UPDATE quoit_catalog SET state=? WHERE id=?",
+        [AT(SQL_REMOVE)] = "DELETE FROM quoit_catalog WHERE id=?",
+        [AT(SQL_LIST)] = LIST_SQL,
+        [AT(SQL_ABOUT)] = ABOUT_SQL,
     };
-    buf_append_str(sql, texts[call->key.kind - SQL_FIND]);
+    buf_append_str(sql, texts[AT(call->key.kind)]);
 }
 
 static struct mysql_call *begin_call(struct catalog_call *call, uint32_t kind)

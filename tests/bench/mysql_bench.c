@@ -7,10 +7,17 @@
  *            shard or several
  *
  * Both go in turns, ROUNDS times; the figures are medians. Arguments: seconds a measurement
- * (default 1), then options for the store ("connections=8"). */
+ * (default 1), then options for the store ("connections=8").
+ *
+ *   mysql_bench direct SOCKET OUTSTANDING ROWS SECONDS
+ *
+ * measures the direct client alone, on a server that is there already and knows us by our user id,
+ * and prints its rows per second: tests/bench/mysql_bench.sh compares the whole database with it.
+ */
 #include <inttypes.h>
 #include <mariadb/mysql.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -18,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -32,6 +40,9 @@
 
 static struct mariadb_bed mariadb;
 static struct store_bed bed;
+static struct {
+    const char *socket, *user, *password, *database;
+} target; /* of the direct client */
 static uint64_t period_ns;
 static _Atomic int64_t next_key;
 static _Atomic uint64_t until_ns;
@@ -92,11 +103,9 @@ static void prepare_direct(struct direct *direct)
 
 static void open_direct(struct direct *direct)
 {
-    char database[32];
-    snprintf(database, sizeof(database), "quoit_test_%u", mariadb.n_databases);
     direct->mysql = mysql_init(NULL);
-    if (!mysql_real_connect(direct->mysql, NULL, MARIADB_BED_USER, MARIADB_BED_PASSWORD, database,
-                            0, mariadb.socket, 0))
+    if (!mysql_real_connect(direct->mysql, NULL, target.user, target.password, target.database, 0,
+                            target.socket, 0))
         die("connect", mysql_error(direct->mysql));
     prepare_direct(direct);
 }
@@ -338,9 +347,50 @@ static void compare_both(size_t n_outstanding, size_t n_rows, size_t n_shards)
     fflush(stdout);
 }
 
+/* ---- the direct client alone -------------------------------------------------------------------
+ */
+
+#define ALONE_DATABASE "quoit_direct"
+#define CREATE_DIRECT                                                                              \
+    "CREATE TABLE %s.direct (c0 BIGINT NOT NULL PRIMARY KEY,"                                      \
+    "c1 TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,c2 BIGINT)"
+
+static void make_alone_database(void)
+{
+    static const char *const statements[] = {"DROP DATABASE IF EXISTS " ALONE_DATABASE,
+                                             "CREATE DATABASE " ALONE_DATABASE};
+    char create[256];
+    MYSQL *mysql = mysql_init(NULL);
+    if (!mysql_real_connect(mysql, NULL, target.user, NULL, NULL, 0, target.socket, 0))
+        die("connect", mysql_error(mysql));
+    snprintf(create, sizeof(create), CREATE_DIRECT, ALONE_DATABASE);
+    if (mysql_query(mysql, statements[0]) || mysql_query(mysql, statements[1]) ||
+        mysql_query(mysql, create))
+        die("prepare", mysql_error(mysql));
+    mysql_close(mysql);
+}
+
+static int measure_alone(char **argv)
+{
+    const struct passwd *passwd = getpwuid(geteuid());
+    size_t n_outstanding = strtoul(argv[1], NULL, 10), n_rows = strtoul(argv[2], NULL, 10);
+    double seconds = strtod(argv[3], NULL);
+    if (!passwd || n_outstanding == 0 || n_rows == 0 || n_rows > 10000 || !(seconds > 0.))
+        die("direct", "SOCKET OUTSTANDING ROWS SECONDS");
+    target.socket = argv[0];
+    target.user = passwd->pw_name;
+    period_ns = (uint64_t)(seconds * 1e9);
+    make_alone_database();
+    target.database = ALONE_DATABASE;
+    printf("%.0f\n", measure_direct(n_outstanding, n_rows));
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const size_t outstanding[] = {1, 16, 64};
+    if (argc == 6 && strcmp(argv[1], "direct") == 0)
+        return measure_alone(argv + 2);
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 1.;
     period_ns = (uint64_t)(seconds * 1e9);
     if (!mariadb_bed_is_possible()) {
@@ -350,8 +400,13 @@ int main(int argc, char **argv)
     mariadb_bed_open(&mariadb);
     char *spec = mem_printf("%s%s%s", mariadb.spec, argc > 2 ? "," : "", argc > 2 ? argv[2] : "");
     store_bed_open(&bed, spec);
-    mariadb_bed_sql(&mariadb, "CREATE TABLE quoit_test_1.direct (c0 BIGINT NOT NULL PRIMARY KEY,"
-                              "c1 TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,c2 BIGINT)");
+    char create[256];
+    snprintf(create, sizeof(create), CREATE_DIRECT, "quoit_test_1");
+    mariadb_bed_sql(&mariadb, create);
+    target.socket = mariadb.socket;
+    target.user = MARIADB_BED_USER;
+    target.password = MARIADB_BED_PASSWORD;
+    target.database = "quoit_test_1";
     printf("# mariadbd on a socket, innodb_flush_log_at_trx_commit=%lld; medians of %d × %g s\n",
            mariadb_bed_sql(&mariadb, "SELECT @@innodb_flush_log_at_trx_commit"), ROUNDS, seconds);
     printf("%-16s %11s  %6s  %12s  %12s  %6s\n", "# rows", "outstanding", "shards", "direct/s",

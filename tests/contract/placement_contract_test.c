@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/mem.h"
@@ -295,6 +296,31 @@ static void count_circle(const struct placement *placement, double *shares)
         shares[placement->ops->owner_at(placement, (i + 0.5) / N)] += 1.0 / N;
 }
 
+/* The arcs cover the space once, in order, and give each member its share. */
+static void check_arcs(const struct placement_fixture *fixture, const struct placement *placement,
+                       const double *shares)
+{
+    const struct placement_ops *ops = placement->ops;
+    if (!ops->arcs)
+        return;
+    size_t n_arcs = ops->arcs(placement, NULL);
+    struct placement_arc *arcs = mem_zalloc(n_arcs, sizeof(*arcs));
+    double owned[MANY] = {0}, begin = 0;
+    CLAIM(ops->arcs(placement, arcs) == n_arcs && n_arcs > 0);
+    for (size_t i = 0; i < n_arcs; i++) {
+        CLAIM(arcs[i].end >= begin && arcs[i].member < placement->n_members);
+        owned[arcs[i].member] += arcs[i].end - begin;
+        double middle = begin + (arcs[i].end - begin) / 2;
+        if (ops->owner_at && middle > begin && middle < arcs[i].end)
+            CLAIM(ops->owner_at(placement, middle) == arcs[i].member);
+        begin = arcs[i].end;
+    }
+    CLAIM(!(begin < 1) && !(begin > 1));
+    for (uint32_t i = 0; i < placement->n_members; i++)
+        CLAIM(fabs(owned[i] - shares[i]) < 1e-9);
+    free(arcs);
+}
+
 static void check_shares(const struct placement_fixture *fixture)
 {
     enum { N_SPACE = 1 << 18 };
@@ -317,6 +343,7 @@ static void check_shares(const struct placement_fixture *fixture)
             sum += shares[i];
         }
         CLAIM(fabs(sum - 1.0) < 1e-9);
+        check_arcs(fixture, placement, shares);
         if (placement->ops->owner_at)
             count_circle(placement, counted);
         for (size_t i = 0; placement->ops->owner_at && i < sizes[s]; i++)
@@ -325,7 +352,7 @@ static void check_shares(const struct placement_fixture *fixture)
     }
 }
 
-static void shares_sum_to_one_and_agree_with_counting_and_the_circle(void **state)
+static void shares_sum_to_one_and_agree_with_counting_the_circle_and_arcs(void **state)
 {
     (void)state;
     each_pair(check_shares);
@@ -531,7 +558,7 @@ int main(void)
         cmocka_unit_test(bad_members_are_refused_with_the_reason),
         cmocka_unit_test(thousands_of_members_are_placed_or_refused_with_the_reason),
         cmocka_unit_test(the_order_of_members_is_irrelevant_where_claimed),
-        cmocka_unit_test(shares_sum_to_one_and_agree_with_counting_and_the_circle),
+        cmocka_unit_test(shares_sum_to_one_and_agree_with_counting_the_circle_and_arcs),
         cmocka_unit_test(at_least_one_hash_mixes_and_the_polynomials_do_not),
         cmocka_unit_test(the_spread_of_shares_is_the_theorys),
         cmocka_unit_test(request_ids_fall_as_the_shares_say),

@@ -117,6 +117,17 @@ end_lb() {
     answered 200 '{"message":{"N":3,"replicas":["Server0","Server1","Server2"]},"status":"successful"}'
 }
 
+@test "quoit ctl status shows the shards: their keys, their rows, and who holds them" {
+    configured
+    say POST /write "{\"data\":[$(row 5),$(row 4095),$(row 9000)]}"
+    run "$QUOIT" ctl --lb "$LB" status
+    [ "$status" -eq 0 ]
+    [[ $output =~ SHARD\ +FROM\ +TO\ +ROWS\ +REPLICAS ]]
+    [[ $output =~ sh1\ +0\ +4095\ +2\ +Server0,\ Server2 ]]
+    [[ $output =~ sh2\ +4096\ +8191\ +0\ +Server0,\ Server1 ]]
+    [[ $output =~ sh3\ +8192\ +12287\ +1\ +Server1,\ Server2 ]]
+}
+
 @test "init takes names of servers that it retires" {
     start_lb --servers 2
     init '{"Server1":["sh1","sh2","sh3"],"Server2":["sh1","sh2","sh3"]}' 2
@@ -302,7 +313,7 @@ end_lb() {
 
 # ---- failures ------------------------------------------------------------------------------------
 
-# Writes keys BASE, BASE + 3, … of all shards one after the other; those that were acknowledged go
+# Writes keys BASE, BASE + 4099, … of all shards one after the other; those that were acknowledged go
 # to NAME.acked. Ends when NAME.end exists.
 write_on() { # NAME BASE
     local key=$2
@@ -320,7 +331,7 @@ start_writers() {
     local i
     for i in 0 1 2; do
         rm -f "$dir/$i.end" "$dir/$i.done"
-        write_on $i $((${1:-0} + i)) 3>&- &
+        write_on $i $i 3>&- &
         disown
     done
 }
@@ -478,4 +489,20 @@ nothing_is_lost() {
     [[ $output == *"--state"* ]]
     run_quoit lb --listen 127.0.0.1:0 --servers 0 --store nonsense
     [ "$status" -eq 2 ]
+}
+
+# ---- the cluster's own MariaDB -------------------------------------------------------------------
+
+@test "mysql: a replacement takes over the dead server's rows, also of a last copy" {
+    command -v mariadbd >/dev/null || skip "mariadb-server is not installed"
+    start_lb --servers 0 --store mysql --state "$dir/state"
+    init '{"Server0":["sh1"],"Server1":["sh2","sh3"]}' 2
+    [ "$code" = 200 ]
+    say POST /write "{\"data\":[$(row 1),$(row 5000)]}"
+    [ "$code" = 200 ]
+    kill -KILL "$(pid_of Server0)"
+    within 10 eval '! names | grep -qx Server0 && serving 2'
+    within 5 replicas_are_equal
+    [ "$(stored 0 12287)" = "$(row 1; echo; row 5000)" ]
+    get /metrics | grep -qx 'quoit_lb_lost_shards_total 0'
 }

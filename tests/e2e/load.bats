@@ -36,7 +36,7 @@ nowhere=127.0.0.2:1
     [ "$status" -eq 0 ]
     [[ $output == *"ok          2000"* ]]
     [[ $output == *"Server1"*"2000"*"100.00 %"* ]]
-    jq -e '.kind == "load" and .schema_version == 2' "$BATS_TEST_TMPDIR/out.json"
+    jq -e '.kind == "load" and .schema_version == 3' "$BATS_TEST_TMPDIR/out.json"
     jq -e '.requests == 2000 and .ok == 2000 and .failed == 0' "$BATS_TEST_TMPDIR/out.json"
     jq -e '.servers == {"Server1": 2000} and .errors == {}' "$BATS_TEST_TMPDIR/out.json"
     jq -e '.connections.opened <= 16 and .interrupted == false' "$BATS_TEST_TMPDIR/out.json"

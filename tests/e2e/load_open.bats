@@ -35,7 +35,7 @@ holds() { # JQ FILTER
     [[ $output == *"latency "*"from the intended start"* ]]
     [[ $output == *"service "*"from the actual send"* ]]
     [[ $output == *"lag "*"behind their time"* ]]
-    holds '.schema_version == 2 and .settings.loop == "open" and .settings.rate == 500'
+    holds '.schema_version == 3 and .settings.loop == "open" and .settings.rate == 500'
     holds '.requests == 500 and .ok == 500 and .open.scheduled == 500 and .open.dropped == 0'
     holds '.latency_ms.count == 500 and .service_ms.count == 500'
     holds '.open.rate_scheduled > 499.9 and .open.rate_scheduled < 500.1'

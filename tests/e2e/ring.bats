@@ -89,7 +89,7 @@ refuses() { # WORDS-OF-REASON ARGUMENT…
 @test "usage errors say what is wrong and exit 2" {
     refuses "too few arguments"
     refuses "did you mean 'shares'" share
-    refuses "there is shares, list" draw
+    refuses "there is list, shares, lookup, show, plan, compare, lint" draw
     refuses "unexpected argument 'x'" shares x
     refuses "did you mean 'slots'" shares --placement slot
     refuses "unknown hash 'md6'" shares --hash md6
@@ -110,5 +110,5 @@ refuses() { # WORDS-OF-REASON ARGUMENT…
 @test "help explains and exits 0" {
     run "$QUOIT" ring --help
     [ "$status" -eq 0 ]
-    [[ $output == *"--placement"* && $output == *"quoit ring list"* ]]
+    [[ $output == *"--placement"* && $output == *"compare"* && $output == *"moved/optimum"* ]]
 }

@@ -157,7 +157,7 @@ small_result() { # NAME FILE
     echo "$dir/results/$1"/*/"$2"
 }
 
-@test "A2: mean, least and most loaded server for every N, and the throughput" {
+@test "A2: every N: mean, least and most loaded server, the throughput; replicas" {
     run_small A2 --set experiment.repeats=3
     expect_status 0
     r=$(small_result LB-A2-balance result.json)
@@ -169,6 +169,10 @@ small_result() { # NAME FILE
     jq -e 'any(.lint[]; .about == "closed loop") and any(.lint[]; .about == "duration")' "$r"
     [ -s "$(small_result LB-A2-balance balance-dark.svg)" ]
     [ -s "$(small_result LB-A2-rate rate-light.svg)" ]
+    r=$(small_result DB-A2 result.json)
+    jq -e '[.points[].database.shape] == ["6/4/3", "6/4/6", "7/4/7"]' "$r"
+    jq -e '[.points[].ratios.write_rate.ratio] | .[0] == null and .[1] > 0 and .[2] > 0' "$r"
+    [ -s "$(small_result DB-A2 ratios-light.svg)" ]
     # the warm-up was watched, and the order of the samples is on record
     awk -F '\t' '!/^#/ && $4 != "windows" && $4 + 0 < 3 { exit 1 }' \
         "$(small_result LB-A2-rate samples.tsv)"
@@ -195,11 +199,11 @@ small_result() { # NAME FILE
 }
 
 @test "a part's name, a suite's and an experiment's all run it" {
-    for name in A1 LB-A1; do
+    for name in LB-A2 LB-A2-balance; do
         rm -rf "$dir/results"
         run_small "$name" --no-figures --set experiment.repeats=3
         expect_status 0
-        [ -s "$(small_result LB-A1 result.json)" ]
+        [ -s "$(small_result LB-A2-balance result.json)" ]
     done
 }
 

@@ -8,19 +8,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "tests/support/sanitizer.h"
+
 /* Of the calling thread: what other threads allocate is not this test's matter. volatile, since a
  * compiler knows that malloc changes no variable of ours. */
 static _Thread_local volatile uint64_t alloc_counter;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ALLOC_COUNT_BY_HOOKS
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ALLOC_COUNT_BY_HOOKS
-#endif
-#endif
-
-#ifdef ALLOC_COUNT_BY_HOOKS
+#if UNDER_SANITIZER
 /* <sanitizer/allocator_interface.h>, which comes with clang only. */
 extern int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *,
                                                                        size_t),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/rng.h"
+#include "tests/support/sanitizer.h"
 
 size_t placement_pairs_list(const struct family *family,
                             const struct part *ret_parts[PLACEMENT_PAIRS_MAX])
@@ -11,20 +12,11 @@ size_t placement_pairs_list(const struct family *family,
     return family_list(family, ret_parts, PLACEMENT_PAIRS_MAX);
 }
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLOWED_DOWN 1
-#endif
-#endif
-#ifndef SLOWED_DOWN
-#define SLOWED_DOWN 0
-#endif
-
 /* Under a sanitizer, which slows everything down tenfold, each placement meets the assignment's
  * hash and one that mixes, and each hash the assignment's placement: every line still runs. */
 static bool is_worth_its_time(const char *placement, const char *hash)
 {
-    return !SLOWED_DOWN || strcmp(placement, "slots") == 0 || strcmp(hash, "quadratic") == 0 ||
+    return !UNDER_SANITIZER || strcmp(placement, "slots") == 0 || strcmp(hash, "quadratic") == 0 ||
            strcmp(hash, "xxh64") == 0;
 }
 

@@ -197,7 +197,17 @@ static void on_request(void *context, struct httpd_exchange *exchange)
         return;
     }
     *(is_read ? &server->n_reads : &server->n_batches) += 1;
-    if (server->status != 0) {
+    if (!is_read)
+        server->epoch = strtoull(http_query_value(exchange->request->query, "epoch").at, NULL, 10);
+    if (!is_read && server->n_to_lose > 0) {
+        struct buf out;
+        buf_init(&out, 0);
+        server->n_to_lose--;
+        if (server->loses_answers)
+            work_on_batch(server, body, &out);
+        buf_done(&out);
+        httpd_refuse(exchange, 500, "told to");
+    } else if (server->status != 0) {
         httpd_refuse(exchange, server->status, "told to");
     } else if (server->held || (is_read && is_wide(server, body))) {
         struct buf copy;

@@ -46,6 +46,9 @@ struct rows_server {
     const char *failing; /* every change of rows answers `failed` with this; NULL: none does */
     const char *failing_shard; /* … in this shard alone; NULL: in all */
     unsigned status;           /* every request is answered so; 0: as it should be */
+    size_t n_to_lose;          /* so many batches are answered 500, and … */
+    bool loses_answers;        /* … were worked on all the same */
+    uint64_t epoch;            /* of the last batch */
     struct {
         struct httpd_exchange *exchange;
         struct buf body;

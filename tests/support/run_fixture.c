@@ -37,6 +37,21 @@ static void fill_counts(struct sample *sample, const struct experiment_settings 
     }
 }
 
+/* A write phase and a read phase in place of the one load. */
+static void fill_phases(struct sample *sample, const struct experiment_settings *settings)
+{
+    sample->phase = PHASE_WRITE;
+    sample->verified = true;
+    sample->rate *= sample->point ? 0.5 : 1;
+    sample->row_rate = sample->rate * (double)experiment_rows_a_request(settings->load.write);
+    sample->then = mem_zalloc(1, sizeof(*sample->then));
+    *sample->then = *sample;
+    sample->then->then = NULL;
+    sample->then->phase = PHASE_READ;
+    sample->then->rate = sample->rate * (sample->point ? 40 : 10);
+    sample->then->hgrm = mem_printf("reads: %s", sample->hgrm);
+}
+
 void run_fixture_open(struct run_fixture *fixture, unsigned repeats, const char *const *overrides)
 {
     const char *all[16];
@@ -76,7 +91,10 @@ void run_fixture_open(struct run_fixture *fixture, unsigned repeats, const char 
         sample->generator_cpu = 0.5;
         sample->hgrm =
             mem_printf("hgrm of point %zu repeat %d\n", sample->point, (int)sample->repeat + 1);
-        fill_counts(sample, &settings);
+        if (settings.load.write)
+            fill_phases(sample, &settings);
+        else
+            fill_counts(sample, &settings);
     }
 }
 

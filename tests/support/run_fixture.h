@@ -11,7 +11,9 @@ struct run_fixture {
 
 /* Three servers, 10000 requests, the slot map, cluster.hash = quadratic and xxh64; `repeats` of
  * each, the counts being those of the exact shares, rounded, and the rates 1000, 2000, 3000 … by
- * repeat. overrides: as of experiment_parse(), NULL-ended, or NULL. Dies when they do not parse. */
+ * repeat. With load.write there are two phases: the second point writes at half the first one's
+ * rate and reads at twice it, which is ten times the first one's writes. overrides: as of
+ * experiment_parse(), NULL-ended, or NULL. Dies when they do not parse. */
 void run_fixture_open(struct run_fixture *fixture, unsigned repeats, const char *const *overrides);
 void run_fixture_close(struct run_fixture *fixture);
 /* The text of the experiment above. */

@@ -201,8 +201,10 @@ static void evenness_of_jump(void)
             visits[j] += visits[b] * (double)(reach - pass) * scale;
         }
     }
-    for (uint64_t b = 0; b < N; b++)
-        shares[b] = visits[b] * (double)(((b + 1) << 31) / N) * scale;
+    for (uint64_t b = 0; b < N; b++) {
+        uint64_t reach = ((b + 1) << 31) / N;
+        shares[b] = visits[b] * (double)reach * scale;
+    }
     double cov = stats_cov(shares, N) * sqrt(N / (N - 1.0));
     struct row *row = add_row(JUMP ", table 1", fabs(cov - 2.446e-7) < 1e-10 ? "apart" : "FAILS");
     SAY(row->what, "jump, 1000 buckets: standard error");

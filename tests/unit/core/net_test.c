@@ -264,6 +264,33 @@ static void net_raise_fd_limit_reaches_the_hard_limit(void **state)
     setrlimit(RLIMIT_NOFILE, &before);
 }
 
+static void assert_congestion_control(int fd, const char *name)
+{
+    char text[16] = "";
+    socklen_t len = sizeof(text);
+
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, text, &len), 0);
+    assert_string_equal(text, name);
+}
+
+static void both_ends_on_loopback_do_without_pacing(void **state)
+{
+    struct addr wanted = addr_of("127.0.0.1:0"), bound, peer;
+    int listener = listen_at(&wanted, false, &bound);
+    int client = net_connect(&bound);
+
+    (void)state;
+    assert_true(client >= 0);
+    assert_true(wait_for(listener, POLLIN));
+    int server = net_accept(listener, &peer);
+    assert_true(server >= 0);
+    assert_congestion_control(client, "reno");
+    assert_congestion_control(server, "reno");
+    close(client);
+    close(server);
+    close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +300,7 @@ int main(void)
         cmocka_unit_test(net_listen_again_refuses_a_port_that_is_not_shared),
         cmocka_unit_test(net_listen_names_an_address_that_is_not_ours),
         cmocka_unit_test(net_accept_tells_the_peer),
+        cmocka_unit_test(both_ends_on_loopback_do_without_pacing),
         cmocka_unit_test(net_connect_tells_a_refusal_at_once_or_as_the_sockets_error),
         cmocka_unit_test(net_connect_says_when_descriptors_run_out),
         cmocka_unit_test(net_unacked_bytes_counts_what_the_peer_has_not_taken),

@@ -247,6 +247,137 @@ static void experiment_a1_is_the_assignments(void **state)
     experiment_done(&experiment);
 }
 
+#define DATABASE "[cluster]\nservers = 6\nshards = 4\n"
+#define PHASES "[load]\nwrite = db-write\nread = db-read\nrequests = 900\nwarmup = 100\n"
+#define TABLE "[figure]\ntable = points\n"
+
+static void a_database_completes_what_was_not_said(void **state)
+{
+    struct experiment experiment;
+    struct experiment_settings settings;
+    struct err err;
+    (void)state;
+    if (parse(ABOUT DATABASE PHASES "preload = 200\n" TABLE, &experiment, &err) < 0)
+        fail_msg("%s", err.message);
+    experiment_point(&experiment, 0, &settings);
+    assert_true(experiment_has_database(&settings));
+    assert_int_equal(settings.cluster.replicas, 3);
+    assert_string_equal(settings.cluster.store, "memory");
+    assert_int_equal(settings.cluster.shard_size, 300); /* 1200 rows in four shards */
+    assert_int_equal(settings.load.write_keys.low, 200);
+    assert_int_equal(settings.load.write_keys.n, 1000);
+    assert_int_equal(settings.load.other_keys.low, 0);
+    assert_int_equal(settings.load.other_keys.n, 1200);
+    /* The manifests of those without a database know nothing of it. */
+    assert_null(json_get(json_get(experiment.texts, "cluster"), "store"));
+    experiment_done(&experiment);
+    assert_int_equal(
+        parse(ABOUT DATABASE "[load]\nwrite = db-write:rows=1,ids=77\n" TABLE, &experiment, NULL),
+        0);
+    experiment_point(&experiment, 0, &settings);
+    assert_int_equal(settings.load.write_keys.n, 0);
+    assert_int_equal(settings.cluster.shard_size, 4096);
+    experiment_done(&experiment);
+}
+
+static void a_workloads_rows_are_read_from_its_text(void **state)
+{
+    (void)state;
+    assert_int_equal(experiment_rows_a_request("db-write"), 1);
+    assert_int_equal(experiment_rows_a_request("db-write:rows=100"), 100);
+    assert_int_equal(experiment_rows_a_request("db-write:ids=5,rows=10,low=1"), 10);
+    assert_int_equal(experiment_rows_a_request("db-write:xrows=7"), 1);
+    assert_true(experiment_says_ids("db-read:width=2,ids=5"));
+    assert_false(experiment_says_ids("db-read:width=2"));
+}
+
+static void an_axis_may_vary_several_keys_at_once(void **state)
+{
+    struct experiment experiment;
+    struct experiment_settings settings;
+    (void)state;
+    assert_int_equal(parse(ABOUT DATABASE PHASES TABLE
+                           "[axis]\nvary = cluster.servers,cluster.replicas\nvalues = 6,3 7,7\n",
+                           &experiment, NULL),
+                     0);
+    experiment_point(&experiment, 1, &settings);
+    assert_int_equal(settings.cluster.servers, 7);
+    assert_int_equal(settings.cluster.replicas, 7);
+    assert_int_equal(experiment_shape(&settings.cluster).replicas, 7);
+    experiment_done(&experiment);
+    refuse(ABOUT "[axis]\nvary = cluster.servers,cluster.threads\nvalues = 6,3 7\n",
+           "'7' is not a value of each of 2 keys");
+    refuse(ABOUT "[axis]\nvary = cluster.servers,cluster.hahs\nvalues = 6,3\n",
+           "did you mean 'hash'?");
+    refuse(ABOUT "[axis]\nvary = cluster.servers,experiment.repeats\nvalues = 6,3\n",
+           "cannot vary");
+}
+
+static void a_point_may_be_a_cluster_that_grew(void **state)
+{
+    struct experiment experiment;
+    struct experiment_settings settings;
+    (void)state;
+    assert_int_equal(parse(ABOUT DATABASE PHASES TABLE
+                           "[axis]\nvary = cluster.grow\nvalues = none 10/6/8\n",
+                           &experiment, NULL),
+                     0);
+    experiment_point(&experiment, 0, &settings);
+    assert_null(settings.cluster.grow);
+    assert_int_equal(settings.cluster.shard_size, 250);
+    experiment_point(&experiment, 1, &settings);
+    assert_string_equal(settings.cluster.grow, "10/6/8");
+    assert_int_equal(experiment_shape(&settings.cluster).servers, 10);
+    assert_int_equal(settings.cluster.shard_size, 167);
+    experiment_done(&experiment);
+}
+
+static void what_others_published_is_kept_by_label(void **state)
+{
+    struct experiment experiment;
+    (void)state;
+    assert_int_equal(
+        parse(ABOUT "[published]\n6/4/3 = 29 105\n6/4/6 = 19 138.5\n", &experiment, NULL), 0);
+    assert_int_equal(experiment.n_published, 2);
+    assert_string_equal(experiment.published[1].label, "6/4/6");
+    assert_true(experiment.published[1].write == 19 && experiment.published[1].read == 138.5);
+    assert_string_equal(json_get_string(json_get(experiment.texts, "published"), "6/4/3"),
+                        "29 105");
+    experiment_done(&experiment);
+    refuse(ABOUT "[published]\n6/4/3 = 29\n", "x.ini:6: published: '29' is not of the form");
+    refuse(ABOUT "[published]\n6/4/3 = 29 105 7\n", "is not of the form");
+    refuse(ABOUT "[publishde]\n", "did you mean [published]?");
+}
+
+static void what_no_database_can_be_is_refused(void **state)
+{
+    (void)state;
+    refuse(ABOUT DATABASE TABLE, "a database is asked for a workload, or to write and read");
+    refuse(ABOUT DATABASE PHASES "workload = db-mix:read=100\n" TABLE, "a database is asked for");
+    refuse(ABOUT PHASES TABLE, "rows need a database");
+    refuse(ABOUT "[cluster]\nstore = file\n", "rows need a database");
+    refuse(ABOUT "[load]\npreload = 3\n", "rows need a database");
+    refuse(ABOUT DATABASE "replicas = 7\n" PHASES TABLE, "7 replicas of a shard do not fit on 6");
+    refuse(ABOUT DATABASE "store = fiel\n" PHASES TABLE, "cluster.store: ");
+    refuse(ABOUT DATABASE "grow = 6/3/3\n" PHASES TABLE, "4 shards do not become 3");
+    refuse(ABOUT DATABASE "grow = 10/6\n" PHASES TABLE, "cluster.grow: '10/6' is not of the form");
+    refuse(ABOUT DATABASE "shard_size = 10\n" PHASES TABLE, "1000 rows, but shards of 10 keys");
+    refuse(ABOUT DATABASE "[load]\nwrite = db-wriet\n" TABLE, "did you mean 'db-write'?");
+    refuse(ABOUT DATABASE "[load]\nwrite = db-write\nduration = 1s\n" TABLE, "say ids");
+    refuse(ABOUT DATABASE PHASES "keys = zipfain\n" TABLE, "did you mean 'zipfian'?");
+    refuse(ABOUT DATABASE PHASES "steady_percent = 5\n" TABLE, "of loads that ask for a path");
+    refuse(ABOUT DATABASE "shard_size = 4\n[load]\nread = db-read\npreload = 17\n" TABLE,
+           "17 rows, but 4 shards of 4 keys");
+    refuse(ABOUT DATABASE PHASES, "figure.table: a database's servers are not counted");
+    refuse(ABOUT DATABASE PHASES TABLE "[axis]\nvary = cluster.shards\nvalues = 0 4\n",
+           "none without shards");
+    refuse(ABOUT DATABASE PHASES "duration = 3s\n" TABLE "[events]\nat 1s = kill Server0\n",
+           "say ids");
+    refuse(ABOUT DATABASE "[load]\nwrite = db-write:ids=9\nduration = 3s\n" TABLE
+                          "[events]\nat 1s = kill Server0\n",
+           "[events] are of one load");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +391,12 @@ int main(void)
         cmocka_unit_test(experiment_overrides_take_the_files_place),
         cmocka_unit_test(experiment_overrides_are_checked_like_the_file),
         cmocka_unit_test(experiment_a1_is_the_assignments),
+        cmocka_unit_test(a_database_completes_what_was_not_said),
+        cmocka_unit_test(a_workloads_rows_are_read_from_its_text),
+        cmocka_unit_test(an_axis_may_vary_several_keys_at_once),
+        cmocka_unit_test(a_point_may_be_a_cluster_that_grew),
+        cmocka_unit_test(what_others_published_is_kept_by_label),
+        cmocka_unit_test(what_no_database_can_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

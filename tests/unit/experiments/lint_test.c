@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,6 +179,51 @@ static void objections_are_printed_a_line_each(void **state)
     cJSON_Delete(list);
 }
 
+/* The run's objections, when the stores' files were there. */
+static cJSON *run_on(const char *storage, const char *store)
+{
+    const char *const overrides[] = {"cluster.shards=2",
+                                     "load.write=db-write",
+                                     "load.read=db-read",
+                                     "load.requests=1000",
+                                     "figure.table=points",
+                                     store,
+                                     NULL};
+    struct run_fixture fixture;
+    struct summary summary;
+    cJSON *list = cJSON_CreateArray();
+    run_fixture_open(&fixture, 5, overrides);
+    snprintf(fixture.run.storage, sizeof(fixture.run.storage), "%s", storage);
+    fixture.run.samples[0].then->rate = 1e9;
+    assert_int_equal(summary_make(&fixture.run, &summary, NULL), 0);
+    lint_run(list, &fixture.run, &summary);
+    summary_done(&summary);
+    run_fixture_close(&fixture);
+    return list;
+}
+
+static void syncing_to_memory_is_objected_to(void **state)
+{
+    (void)state;
+    cJSON *list = run_on("tmpfs", "cluster.store=file");
+    assert_non_null(strstr(said(list, "durability"), "in memory (tmpfs)"));
+    cJSON_Delete(list);
+    list = run_on("ext4", "cluster.store=file");
+    assert_null(find(list, "durability"));
+    cJSON_Delete(list);
+    list = run_on("tmpfs", "cluster.store=memory");
+    assert_null(find(list, "durability"));
+    cJSON_Delete(list);
+}
+
+static void outliers_are_looked_for_in_both_phases(void **state)
+{
+    (void)state;
+    cJSON *list = run_on("ext4", "cluster.store=memory");
+    assert_non_null(strstr(said(list, "outlier"), "read, repeat 1: 1000000000 requests/s"));
+    cJSON_Delete(list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +235,8 @@ int main(void)
         cmocka_unit_test(modified_z_score_is_that_of_iglewicz_and_hoaglin),
         cmocka_unit_test(the_run_is_asked_for_outliers_spread_duration_and_warm_up),
         cmocka_unit_test(objections_are_printed_a_line_each),
+        cmocka_unit_test(syncing_to_memory_is_objected_to),
+        cmocka_unit_test(outliers_are_looked_for_in_both_phases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "experiments/sample.h"
 
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,6 +95,65 @@ static void sample_takes_what_the_generator_says_of_itself(void **state)
     assert_true(sample.n_dropped == 0 && !*sample.distrust);
 }
 
+#define VERIFIED(rows, replicas)                                                                   \
+    "{\"ok\":1,\"failed\":0,\"servers\":{}," REST ",\"verification\":{\"mode\":\"all\","           \
+    "\"done\":true,\"rows\":{" rows "},\"replicas\":{" replicas "},"                               \
+    "\"examples\":[\"Stud_id 42 is missing\"]}}"
+
+static void sample_takes_what_became_of_the_rows(void **state)
+{
+    static const struct {
+        const char *text, *doubt;
+        bool verified;
+    } cases[] = {
+        {VERIFIED("\"missing\":0,\"wrong\":0,\"unexpected\":0", "\"compared\":true,\"equal\":true"),
+         "", true},
+        {VERIFIED("\"missing\":3,\"wrong\":0,\"unexpected\":1", "\"compared\":true,\"equal\":true"),
+         "3 rows are missing, 0 wrong, 1 not to be there: Stud_id 42 is missing", true},
+        {VERIFIED("\"missing\":0", "\"compared\":true,\"equal\":false"), "not equal", true},
+        {VERIFIED("\"missing\":0", "\"compared\":false"), "were not compared", true},
+        {"{\"ok\":1,\"failed\":0,\"servers\":{}," REST ",\"verification\":null}", "", false},
+        {"{\"ok\":1,\"failed\":0,\"servers\":{}," REST
+         ",\"verification\":{\"done\":false,\"rows\":null}}",
+         "", false},
+    };
+    struct sample sample;
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(parse(cases[i].text, &sample, NULL), 0);
+        assert_int_equal(sample.verified, cases[i].verified);
+        if (*cases[i].doubt ? !strstr(sample.doubt, cases[i].doubt) : *sample.doubt)
+            fail_msg("wanted '%s', got '%s'", cases[i].doubt, sample.doubt);
+    }
+}
+
+static void sample_numbers_are_those_of_its_phases(void **state)
+{
+    const struct experiment_load both = {.write = "db-write", .read = "db-read"};
+    const struct experiment_load reads = {.read = "db-read"};
+    const struct experiment_load mixed = {.workload = "db-mix"};
+    struct sample read = {.phase = PHASE_READ, .rate = 20};
+    struct sample sample = {.phase = PHASE_WRITE, .rate = 10, .row_rate = 100, .then = &read};
+    (void)state;
+    assert_ptr_equal(sample_metrics_of(&mixed), sample_metrics);
+    assert_string_equal(sample_metrics_of(&reads)[0].name, "read_rate");
+    size_t n = 0;
+    for (const struct sample_metric *metric = sample_metrics_of(&both); metric->name; metric++) {
+        double value = sample_metric_value(&sample, metric);
+        n++;
+        if (!strcmp(metric->name, "write_rate"))
+            assert_true(value == 10);
+        if (!strcmp(metric->name, "write_rows"))
+            assert_true(value == 100);
+        if (!strcmp(metric->name, "read_rate"))
+            assert_true(value == 20);
+    }
+    assert_int_equal(n, 2 * SAMPLE_N_METRICS + 1);
+    assert_true(n < SAMPLE_MAX_METRICS);
+    /* A number of a load that there is not. */
+    assert_true(isnan(sample_metric_value(&sample, &sample_metrics[0])));
+}
+
 static void sample_without_answers_has_no_latency(void **state)
 {
     struct sample sample;
@@ -134,6 +194,8 @@ int main(void)
         cmocka_unit_test(sample_counts_strangers_apart),
         cmocka_unit_test(sample_keeps_the_commonest_error),
         cmocka_unit_test(sample_takes_what_the_generator_says_of_itself),
+        cmocka_unit_test(sample_takes_what_became_of_the_rows),
+        cmocka_unit_test(sample_numbers_are_those_of_its_phases),
         cmocka_unit_test(sample_without_answers_has_no_latency),
         cmocka_unit_test(sample_names_what_is_missing),
     };

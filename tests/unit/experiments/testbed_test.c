@@ -74,6 +74,38 @@ static void testbed_tells_what_a_failing_lb_said(void **state)
     assert_int_equal(start(&testbed, "ok", "/nonexistent/quoit", &err), -ENOENT);
 }
 
+/* The stand-in does not speak HTTP, so that /init is not answered. */
+static void testbed_makes_a_database_of_servers_that_init_starts(void **state)
+{
+    static const struct experiment_cluster database = {.servers = 6,
+                                                       .threads = 1,
+                                                       .placement = "slots",
+                                                       .hash = "xxh64",
+                                                       .spawner = "process",
+                                                       .shards = 4,
+                                                       .replicas = 3,
+                                                       .shard_size = 10,
+                                                       .store = "file:sync=none"};
+    const struct testbed_config config = {
+        .program = FAKE, .dir = dir, .settings = &database, .seed = 77};
+    struct testbed testbed;
+    struct err err;
+    char log[64], line[1024] = "";
+    (void)state;
+    snprintf(log, sizeof(log), "%s/log-db", dir);
+    setenv("FAKE_LB", "ok", 1);
+    setenv("FAKE_LOG", log, 1);
+    assert_int_equal(testbed_start(&testbed, &config, &err), -EPROTO);
+    unsetenv("FAKE_LOG");
+    assert_non_null(strstr(err.message, "POST /init of 127.0.0.1:9"));
+    assert_int_equal(testbed.lb.pid, 0);
+    FILE *file = fopen(log, "r");
+    assert_non_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    assert_non_null(strstr(line, " --servers 0 "));
+    assert_non_null(strstr(line, " --store file:sync=none"));
+}
+
 /* Everything below in a process of its own: leftovers are the subreaper's. */
 static void stop_a_stubborn_one(void *argument)
 {
@@ -127,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(testbed_starts_where_the_lb_says_and_ends_in_order),
         cmocka_unit_test(testbed_passes_the_settings_on),
+        cmocka_unit_test(testbed_makes_a_database_of_servers_that_init_starts),
         cmocka_unit_test(testbed_tells_what_a_failing_lb_said),
         cmocka_unit_test(testbed_kills_an_lb_that_does_not_end),
         cmocka_unit_test(testbed_kills_and_tells_what_an_lb_left_behind),

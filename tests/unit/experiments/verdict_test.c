@@ -169,6 +169,45 @@ static void verdict_marks_an_interrupted_run(void **state)
     expect(false, "interrupted after 5 of 6 samples", NULL);
 }
 
+static const char *const database[] = {"cluster.shards=2",    "load.write=db-write",
+                                       "load.read=db-read",   "load.requests=1000",
+                                       "figure.table=points", NULL};
+
+static void verdict_trusts_rows_that_were_verified(void **state)
+{
+    (void)state;
+    run_fixture_open(&fixture, 3, database);
+    expect(true, NULL, NULL);
+}
+
+static void verdict_refuses_rows_that_nobody_vouches_for(void **state)
+{
+    (void)state;
+    run_fixture_open(&fixture, 3, database);
+    snprintf(fixture.run.samples[2].then->doubt, 100, "replicas of a shard are not equal");
+    expect(false,
+           "rows are not vouched for after 1 of 12 loads, first in sample 3, read: replicas of a "
+           "shard are not equal",
+           NULL);
+}
+
+static void verdict_counts_what_failed_and_was_lost_in_either_phase(void **state)
+{
+    (void)state;
+    run_fixture_open(&fixture, 3, database);
+    struct sample *read = fixture.run.samples[0].then;
+    read->n_ok -= 4;
+    read->n_errors = 4;
+    snprintf(read->error, sizeof(read->error), "wrong_body");
+    expect(false, "4 requests failed: wrong_body", NULL);
+    run_fixture_open(&fixture, 3, database);
+    fixture.run.samples[1].then->n_ok--;
+    expect(false, "sample 2, read: 1000 requests were to be sent, 999 were answered", NULL);
+    run_fixture_open(&fixture, 3, database);
+    fixture.run.samples[1].then->generator_cpu = 0.99;
+    expect(false, "the load generator was saturated", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +223,9 @@ int main(void)
         cmocka_unit_test(verdict_refuses_counts_that_do_not_fit),
         cmocka_unit_test(verdict_lives_with_chance),
         cmocka_unit_test(verdict_marks_an_interrupted_run),
+        cmocka_unit_test(verdict_trusts_rows_that_were_verified),
+        cmocka_unit_test(verdict_refuses_rows_that_nobody_vouches_for),
+        cmocka_unit_test(verdict_counts_what_failed_and_was_lost_in_either_phase),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

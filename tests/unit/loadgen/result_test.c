@@ -228,6 +228,51 @@ static void a_closed_loop_has_none_of_the_open_ones_numbers(void **state)
     result_free(result);
 }
 
+static const char *const kinds[] = {"read", "scan", "insert", NULL};
+
+static void record_kind(struct result *result, uint32_t operation, enum verdict verdict,
+                        uint64_t n_read, uint64_t n_written, uint64_t ms)
+{
+    const struct workload_done done = {
+        .operation = operation, .n_read = n_read, .n_written = n_written};
+    result_record_operation(result, &done, verdict, ms * NS_PER_MS);
+}
+
+static void kinds_of_requests_and_rows_are_counted_apart(void **state)
+{
+    struct result *result = sample(), *part = new_result();
+    const cJSON *operations, *read, *insert, *rows;
+    cJSON *root;
+
+    (void)state;
+    result->settings.operations = kinds;
+    record_kind(result, 0, VERDICT_OK, 1, 0, 10);
+    record_kind(result, 0, VERDICT_OK, 0, 0, 30);
+    record_kind(part, 0, VERDICT_OK, 1, 0, 20);
+    record_kind(part, 2, VERDICT_OK, 0, 100, 40);
+    record_kind(part, 2, VERDICT_STATUS_5XX, 0, 0, 900);
+    result_merge(result, part);
+    root = print_and_parse(result);
+    operations = json_get(root, "operations");
+    assert_int_equal(cJSON_GetArraySize(operations), 2); /* no scan, no row of it */
+    read = cJSON_GetArrayItem(operations, 0);
+    insert = cJSON_GetArrayItem(operations, 1);
+    assert_string_equal(json_get_string(read, "name"), "read");
+    assert_int_equal(number(read, "ok"), 3);
+    assert_float_equal(number(read, "rate"), 6., 1e-9);
+    assert_float_equal(number(json_get(read, "latency_ms"), "p50"), 20., .05);
+    assert_string_equal(json_get_string(insert, "name"), "insert");
+    assert_int_equal(number(insert, "failed"), 1);
+    assert_float_equal(number(json_get(insert, "latency_ms"), "max"), 40., 1e-9);
+    rows = json_get(root, "rows");
+    assert_int_equal(number(rows, "read"), 2);
+    assert_int_equal(number(rows, "written"), 100);
+    assert_float_equal(number(rows, "write_rate"), 200., 1e-9);
+    cJSON_Delete(root);
+    result_free(result);
+    result_free(part);
+}
+
 static void the_table_names_servers_errors_and_hints(void **state)
 {
     struct result *result = sample();
@@ -254,6 +299,7 @@ static void the_table_names_servers_errors_and_hints(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds_of_requests_and_rows_are_counted_apart),
         cmocka_unit_test(only_good_answers_count_in_rate_and_latency),
         cmocka_unit_test(json_holds_every_count),
         cmocka_unit_test(json_of_an_empty_result_has_no_number_out_of_nothing),

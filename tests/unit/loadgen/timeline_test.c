@@ -245,6 +245,35 @@ static void what_comes_after_the_last_bucket_counts_in_it(void **state)
     timeline_free(timeline);
 }
 
+static void writes_are_told_apart_where_there_are_any(void **state)
+{
+    (void)state;
+    struct timeline *timeline = timeline_new(WIDTH, ORIGIN);
+    struct timeline *other = timeline_new(WIDTH, ORIGIN);
+    struct table table;
+    answer(timeline, ORIGIN, NS_PER_MS, "A");
+    read_table(timeline, ORIGIN, &table);
+    for (size_t c = 0; c < table.n_columns; c++)
+        assert_null(strstr(table.cells[0][c], "writes"));
+    free(table.text);
+
+    timeline_record(other, ORIGIN + WIDTH, VERDICT_OK, NS_PER_MS, "A", 1);
+    timeline_record_write(other, ORIGIN + WIDTH, VERDICT_OK);
+    timeline_record(other, ORIGIN + WIDTH, VERDICT_STATUS_5XX, NS_PER_MS, NULL, 0);
+    timeline_record_write(other, ORIGIN + WIDTH, VERDICT_STATUS_5XX);
+    timeline_record(other, ORIGIN + WIDTH, VERDICT_STATUS_5XX, NS_PER_MS, NULL, 0);
+    timeline_merge(timeline, other);
+    read_table(timeline, ORIGIN, &table);
+    assert_int_equal(number(&table, 0, "writes_ok"), 0);
+    assert_int_equal(number(&table, 1, "ok"), 1);
+    assert_int_equal(number(&table, 1, "failed"), 2);
+    assert_int_equal(number(&table, 1, "writes_ok"), 1);
+    assert_int_equal(number(&table, 1, "writes_failed"), 1);
+    free(table.text);
+    timeline_free(timeline);
+    timeline_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_table_written_while_it_is_filled_loses_nothing),
         cmocka_unit_test(endless_names_are_counted_in_bounded_memory),
         cmocka_unit_test(what_comes_after_the_last_bucket_counts_in_it),
+        cmocka_unit_test(writes_are_told_apart_where_there_are_any),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

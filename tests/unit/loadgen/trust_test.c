@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
+#include "loadgen/threshold.h"
 #include "loadgen/trust.h"
+#include "loadgen/verification.h"
 
 static struct arrivals_plan plan;
 
@@ -128,6 +130,53 @@ static void cpu_time_counts_as_busy_too(void **state)
     assert_int_equal(judge(result).n_warnings, 1);
 }
 
+static void
+a_run_on_the_database_is_invalid_when_anything_failed_unless_that_is_allowed(void **state)
+{
+    struct verification verification = {.done = true, .replicas = {.compared = true}};
+    struct result *result = sample(false, 0, .1);
+    struct threshold threshold;
+    struct threshold_outcome outcome;
+    struct trust trust;
+    struct err err;
+
+    (void)state;
+    result->verification = &verification;
+    trust_judge(result, &trust);
+    assert_true(trust.valid);
+    result->n_ok = 90;
+    result->n_failed = 10;
+    trust_judge(result, &trust);
+    assert_false(trust.valid);
+    assert_non_null(strstr(trust.reasons[0], "10 of 100 requests failed"));
+    for (int allowed = 0; allowed < 2; allowed++) {
+        const char *text = allowed ? "errors>10" : "errors>9";
+        assert_int_equal(threshold_parse(text, &threshold, &err), 0);
+        outcome = threshold_judge(&threshold, result);
+        result->thresholds = &outcome;
+        result->n_thresholds = 1;
+        trust_judge(result, &trust);
+        assert_int_equal(trust.valid, allowed);
+    }
+    result->n_thresholds = 0;
+    verification.config.mode = VERIFICATION_NONE;
+    assert_true(judge(result).valid);
+}
+
+static void what_verification_says_against_a_run_makes_it_invalid(void **state)
+{
+    struct verification verification = {.done = true, .n_reasons = 1, .reasons = {"a row is gone"}};
+    struct result *result = sample(false, 0, .1);
+    struct trust trust;
+
+    (void)state;
+    result->verification = &verification;
+    trust = judge(result);
+    assert_false(trust.valid);
+    assert_string_equal(trust.reasons[0], "a row is gone");
+    assert_non_null(strstr(trust.warnings[0], "replicas were not compared"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +187,9 @@ int main(void)
         cmocka_unit_test(waiting_for_slots_is_a_warning_and_so_are_drops),
         cmocka_unit_test(a_saturated_closed_loop_is_a_warning),
         cmocka_unit_test(cpu_time_counts_as_busy_too),
+        cmocka_unit_test(
+            a_run_on_the_database_is_invalid_when_anything_failed_unless_that_is_allowed),
+        cmocka_unit_test(what_verification_says_against_a_run_makes_it_invalid),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

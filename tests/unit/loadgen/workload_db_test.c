@@ -12,7 +12,6 @@
 
 #include "core/json.h"
 #include "loadgen/student.h"
-#include "table/row.h"
 
 static struct workload *make(const char *text, uint32_t thread, uint32_t n_threads)
 {
@@ -29,75 +28,19 @@ static struct workload *make(const char *text, uint32_t thread, uint32_t n_threa
     return workload;
 }
 
-static void a_row_made_is_canonical_and_reads_back(void **state)
-{
-    (void)state;
-    struct schema schema;
-    struct err err = {0};
-    assert_int_equal(schema_parse(STUDENT_SCHEMA, strlen(STUDENT_SCHEMA), &schema, &err), 0);
-    const int64_t keys[] = {0, 1, 2255, -7, INT64_MAX, INT64_MIN};
-    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-        struct buf text;
-        struct row_value values[SCHEMA_MAX_COLUMNS];
-        buf_init(&text, 0);
-        student_put(&text, keys[i], i * 1000);
-        assert_in_range(buf_len(&text), 1, STUDENT_ROW_BYTES - 1);
-        assert_int_equal(row_take_apart(&schema, buf_head(&text), buf_len(&text), values, &err), 0);
-        int64_t key;
-        uint64_t version;
-        assert_int_equal(student_read(buf_head(&text), buf_len(&text), &key, &version),
-                         buf_len(&text));
-        assert_true(key == keys[i]);
-        assert_int_equal(version, i * 1000);
-        buf_done(&text);
-    }
-}
+struct end {
+    enum verdict verdict;
+    struct workload_done done;
+};
 
-static void a_row_nobody_made_is_seen(void **state)
+/* What the workload makes of the answer to the slot's request. */
+static struct end ended(struct workload *workload, uint32_t slot,
+                        const struct client_answer *answer)
 {
-    (void)state;
-    struct buf text;
-    buf_init(&text, 0);
-    student_put(&text, 41, 3);
-    int64_t key;
-    uint64_t version;
-    for (size_t i = 0; i < buf_len(&text); i++) {
-        char *copy = malloc(buf_len(&text));
-        memcpy(copy, buf_head(&text), buf_len(&text));
-        copy[i] ^= 1;
-        assert_int_equal(student_read(copy, buf_len(&text), &key, &version), 0);
-        assert_int_equal(student_read(buf_head(&text), i, &key, &version), 0);
-        free(copy);
-    }
-    buf_done(&text);
-}
-
-static void counting_refuses_disorder_strangers_and_cut_bodies(void **state)
-{
-    (void)state;
-    struct buf body;
-    buf_init(&body, 0);
-    buf_append_str(&body, "{\"shards_queried\":[\"sh1\"],\"data\":[");
-    size_t head = buf_len(&body);
-    buf_append_str(&body, "]");
-    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 9), 0);
-    body.end = body.start + head;
-    student_put(&body, 3, 0);
-    buf_append_str(&body, ",");
-    student_put(&body, 5, 0);
-    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 9), -1); /* no end */
-    buf_append_str(&body, "],\"status\":\"success\"}");
-    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 9), 2);
-    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 4, 9), -1);
-    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 4), -1);
-    body.end = body.start + head;
-    student_put(&body, 5, 0);
-    buf_append_str(&body, ",");
-    student_put(&body, 5, 1);
-    buf_append_str(&body, "]");
-    assert_int_equal(student_count(buf_head(&body), buf_len(&body), 0, 9), -1);
-    assert_int_equal(student_count("", 0, 0, 9), -1);
-    buf_done(&body);
+    const struct verify verify = {NULL};
+    struct end end;
+    end.verdict = workload_ended(workload, slot, answer, verify_answer(&verify, answer), &end.done);
+    return end;
 }
 
 /* The ids of the rows that a request adds. */
@@ -140,6 +83,110 @@ static void writers_add_each_id_once_over_all_threads(void **state)
         assert_int_equal(seen[i], 1);
 }
 
+static void the_last_insert_has_what_is_left(void **state)
+{
+    (void)state;
+    unsigned char seen[95] = {0};
+    size_t n_requests = 0, n_written = 0;
+    for (uint32_t thread = 0; thread < 3; thread++) {
+        struct workload *workload = make("db-write:ids=95,rows=10", thread, 3);
+        const struct client_answer good = {.status = 200};
+        struct client_request request = {0};
+        struct rng rng;
+        rng_seed(&rng, 1);
+        while (workload_next(workload, &rng, 0, &request)) {
+            int64_t ids[10];
+            size_t n = ids_of(&request, ids);
+            for (size_t k = 0; k < n; k++)
+                seen[ids[k]]++;
+            n_requests++;
+            n_written += ended(workload, 0, &good).done.n_written;
+            request = (struct client_request){0};
+        }
+        workload_free(workload);
+    }
+    for (size_t i = 0; i < 95; i++)
+        assert_int_equal(seen[i], 1);
+    assert_int_equal(n_requests, 10);
+    assert_int_equal(n_written, 95);
+}
+
+static void where_rows_are_removed_one_that_is_gone_is_no_error(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *workload;
+        enum verdict verdict;
+    } cases[] = {{"db-mix:delete=100", VERDICT_OK},
+                 {"db-mix:update=100", VERDICT_STATUS_4XX},
+                 {"db-write", VERDICT_STATUS_4XX}};
+    const struct client_answer gone = {.status = 404};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct workload *workload = make(cases[i].workload, 0, 1);
+        struct client_request request = {0};
+        struct rng rng;
+        rng_seed(&rng, 1);
+        assert_true(workload_next(workload, &rng, 0, &request));
+        struct end end = ended(workload, 0, &gone);
+        assert_int_equal(end.verdict, cases[i].verdict);
+        assert_int_equal(end.done.n_written, 0);
+        workload_free(workload);
+    }
+}
+
+static void ycsb_asks_for_some_keys_far_more_often(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"ycsb-c:ids=1000,low=50", "ycsb-d:ids=1000,low=50"};
+    for (size_t i = 0; i < 2; i++) {
+        struct workload *workload = make(names[i], 0, 1);
+        unsigned counts[2000] = {0}, most = 0, n = 0;
+        struct rng rng;
+        rng_seed(&rng, 1);
+        for (int k = 0; k < 10000; k++) {
+            struct client_request request = {0};
+            long long key;
+            workload_next(workload, &rng, 0, &request);
+            if (sscanf(request.body, "{\"Stud_id\":{\"low\":%lld,", &key) != 1)
+                continue;
+            assert_in_range(key, 50, 1999);
+            most = ++counts[key] > most ? counts[key] : most;
+            n++;
+        }
+        /* Of 1000 keys by 1 / r^0.99 the first has an eighth; where the newest is the first, that
+         * one moves on. */
+        assert_in_range(n, 9000, 10000);
+        assert_in_range(most, i == 0 ? 1000 : 30, 2000);
+        workload_free(workload);
+    }
+}
+
+static void keys_without_a_range_are_those_of_the_mix(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys;
+        int64_t low, last;
+    } cases[] = {{NULL, 50, 149},
+                 {"zipfian", 50, 149},
+                 {"hotspot:keys=0.1", 50, 149},
+                 {"uniform:low=60,high=70", 60, 70},
+                 {"ids", 100000, 999999}};
+    struct keys_place place = {.n_threads = 1};
+    struct spec spec;
+    struct err err = {0};
+    assert_int_equal(spec_parse(&workload_family, "db-read:low=50,ids=100", &spec, &err), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct workload *workload;
+        int64_t low, last;
+        assert_int_equal(workload_db_new(&spec, cases[i].keys, &place, &workload, &err), 0);
+        workload_db_range(workload, &low, &last);
+        assert_true(low == cases[i].low && last == cases[i].last);
+        workload_free(workload);
+    }
+    spec_done(&spec);
+}
+
 static void a_mix_keeps_its_percentages(void **state)
 {
     (void)state;
@@ -175,12 +222,13 @@ static void a_read_without_its_row_is_no_success(void **state)
     struct client_answer answer = {.status = 200};
     buf_append_str(&body, "]}");
     answer.body = buf_head(&body), answer.body_bytes = buf_len(&body);
-    assert_false(workload_check(workload, 0, &answer));
+    assert_int_equal(ended(workload, 0, &answer).verdict, VERDICT_WRONG_BODY);
     body.end = body.start + 9;
     student_put(&body, 8, 0);
     buf_append_str(&body, "]}");
     answer.body = buf_head(&body), answer.body_bytes = buf_len(&body);
-    assert_true(workload_check(workload, 0, &answer));
+    assert_int_equal(ended(workload, 0, &answer).verdict, VERDICT_OK);
+    assert_int_equal(ended(workload, 0, &answer).done.n_read, 1);
     buf_done(&body);
     workload_free(workload);
 }
@@ -206,6 +254,27 @@ static void a_read_modify_write_updates_the_key_it_read(void **state)
     workload_free(workload);
 }
 
+static void requests_that_change_rows_are_told_from_reads(void **state)
+{
+    (void)state;
+    struct rng rng;
+    size_t n_writes = 0;
+    struct workload *workload =
+        make("db-mix:read=30,scan=10,update=20,insert=10,rmw=30,width=3", 0, 1);
+    rng_seed(&rng, 5);
+    const struct client_answer refused = {.status = 400};
+    for (int i = 0; i < 2000; i++) {
+        struct client_request request = {0};
+        workload_next(workload, &rng, 0, &request);
+        bool reads = strcmp(request.target, "/read") == 0;
+        assert_int_equal(ended(workload, 0, &refused).done.is_write, !reads);
+        n_writes += !reads;
+    }
+    /* 30 % are changes, and half of the 60 % that the 30 % of read-modify-writes come to. */
+    assert_in_range(n_writes, 2000 * 60 / 130 - 150, 2000 * 60 / 130 + 150);
+    workload_free(workload);
+}
+
 static void percentages_that_do_not_add_up_are_refused(void **state)
 {
     (void)state;
@@ -223,13 +292,15 @@ static void percentages_that_do_not_add_up_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_row_made_is_canonical_and_reads_back),
-        cmocka_unit_test(a_row_nobody_made_is_seen),
-        cmocka_unit_test(counting_refuses_disorder_strangers_and_cut_bodies),
         cmocka_unit_test(writers_add_each_id_once_over_all_threads),
+        cmocka_unit_test(the_last_insert_has_what_is_left),
+        cmocka_unit_test(where_rows_are_removed_one_that_is_gone_is_no_error),
+        cmocka_unit_test(ycsb_asks_for_some_keys_far_more_often),
+        cmocka_unit_test(keys_without_a_range_are_those_of_the_mix),
         cmocka_unit_test(a_mix_keeps_its_percentages),
         cmocka_unit_test(a_read_without_its_row_is_no_success),
         cmocka_unit_test(a_read_modify_write_updates_the_key_it_read),
+        cmocka_unit_test(requests_that_change_rows_are_told_from_reads),
         cmocka_unit_test(percentages_that_do_not_add_up_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/support/sanitizer.h"
+
 /* Around the bounds of the size classes, of what is kept, and past it. */
 static const size_t sizes[] = {0,
                                1,
@@ -27,17 +29,6 @@ static const size_t sizes[] = {0,
                                CURL_MEMORY_MAX_BYTES + 1,
                                1000000};
 #define N_SIZES (sizeof(sizes) / sizeof(sizes[0]))
-
-/* A sanitizer's build keeps nothing, so that every block is seen. */
-static bool keeps(void)
-{
-    void *block = curl_memory_alloc(100), *again;
-
-    curl_memory_free(block);
-    again = curl_memory_alloc(100);
-    curl_memory_free(again);
-    return again == block;
-}
 
 static void blocks_are_aligned_and_whole(void **state)
 {
@@ -120,7 +111,7 @@ static void a_freed_block_is_the_next_of_its_class(void **state)
     void *first, *second;
 
     (void)state;
-    if (!keeps())
+    if (UNDER_SANITIZER) /* then nothing is kept, so that every block is seen */
         skip();
     first = curl_memory_alloc(600);
     second = curl_memory_alloc(900);
@@ -139,7 +130,7 @@ static void *free_on_another_thread(void *block)
     curl_memory_free(block);
     its_own = curl_memory_alloc(500);
     curl_memory_free(its_own);
-    return (void *)(uintptr_t)(!keeps() || its_own == block);
+    return (void *)(uintptr_t)(UNDER_SANITIZER || its_own == block);
 }
 
 static void a_block_may_be_freed_by_another_thread(void **state)

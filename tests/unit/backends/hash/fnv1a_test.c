@@ -44,8 +44,8 @@ static void last_bytes_hardly_reach_the_top(void **state)
     uint64_t lowest = UINT64_MAX, highest = 0;
     char key[8] = "user-00";
     (void)state;
-    for (char c = '0'; c <= '9'; c++) {
-        key[6] = c;
+    for (int c = '0'; c <= '9'; c++) {
+        key[6] = (char)c;
         uint64_t hash = hash_of(key, 7, 0);
         lowest = hash < lowest ? hash : lowest;
         highest = hash > highest ? hash : highest;
