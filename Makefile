@@ -27,6 +27,8 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 60
 # Arguments of `quoit run` in experiment-NAME, e.g. RUN_ARGS="--set load.requests=1000".
 RUN_ARGS ?=
+# What starts an experiment's servers: empty for what its file says, or docker.
+SPAWNER ?=
 # Test suites that check, asan, tsan and coverage run, and a shell pattern on program names.
 SUITES ?= unit contract e2e
 TESTS ?= *
@@ -368,12 +370,15 @@ format: ## format every C file in place
 ##@ Measure and report
 .PHONY: experiments report report-check docs
 
+RUN_WITH := $(if $(filter docker,$(SPAWNER)),tools/with-spawner)
+
+# SPAWNER=docker: in containers (an engine that answers, and the image).
 experiment-%: all ## run an experiment, e.g. experiment-A1: start, load, table, chart
-	@$(QUOIT) run $* $(RUN_ARGS)
+	@$(RUN_WITH) $(QUOIT) run $* $(RUN_ARGS)
 
 # Those of the assignment, in one process, which goes on after an invalid one and tells at the end.
 experiments: all ## run the assignment's experiments A1 … A4
-	@$(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) $(RUN_ARGS)
+	@$(RUN_WITH) $(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) $(RUN_ARGS)
 
 report: all ## write the charts and tables of README.md and report/ from the committed results
 	@$(QUOIT) report

@@ -54,7 +54,6 @@ static const struct option_def options[] = {
      .type = OPTION_STRING,
      .offset = offsetof(struct spawner_options, prefix),
      .metavar = "TEXT",
-     .fallback = "",
      .help = "Put before a server's name to make its container's; its hostname stays its name"},
     {.name = "memory",
      .type = OPTION_BYTES,
@@ -100,7 +99,7 @@ static int run(int argc, char **argv)
         return cli_usage_error(&spawner_verb, "--cluster: '%s' is no name", opts.cluster);
     if (!name_valid(opts.network))
         return cli_usage_error(&spawner_verb, "--network: '%s' is no name", opts.network);
-    if (opts.prefix[0] && !name_valid(opts.prefix))
+    if (opts.prefix && opts.prefix[0] && !name_valid(opts.prefix))
         return cli_usage_error(&spawner_verb, "--prefix: '%s' begins no name", opts.prefix);
     log_options_apply(&opts.log);
     const struct spawnerd_config config = {.socket = opts.socket,
@@ -108,7 +107,7 @@ static int run(int argc, char **argv)
                                            .image = opts.image,
                                            .network = opts.network,
                                            .cluster = opts.cluster,
-                                           .prefix = opts.prefix,
+                                           .prefix = opts.prefix ? opts.prefix : "",
                                            .memory_bytes = opts.memory_bytes,
                                            .n_pids = opts.n_pids};
     int rc = spawnerd_run(&config, &err);
