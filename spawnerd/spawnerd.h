@@ -36,10 +36,10 @@ struct spawnerd_config {
 int spawnerd_open(const struct spawnerd_config *config, struct ev_loop *loop,
                   struct spawnerd **ret_spawnerd, struct err *err);
 /* Leaves the servers as they are. Takes NULL. */
-void spawnerd_close(struct spawnerd *spawnerd);
+void spawnerd_close(struct spawnerd *self);
 /* Takes no more orders; idle once nothing that ends is under way. */
-void spawnerd_drain(struct spawnerd *spawnerd);
-bool spawnerd_is_idle(const struct spawnerd *spawnerd);
+void spawnerd_drain(struct spawnerd *self);
+bool spawnerd_is_idle(const struct spawnerd *self);
 
 /* Serves until SIGTERM or SIGINT: what is ending is seen to its end (for ten seconds, or until a
  * second signal), what runs stays. Blocks. 0 or a negative errno. */

@@ -141,6 +141,14 @@ static void forget_here(struct docker_here *here)
     free(here);
 }
 
+static void forget_heres(struct docker_spawner *self)
+{
+    /* NOLINTBEGIN(clang-analyzer-unix.Malloc): it does not see LIST_REMOVE. */
+    while (!LIST_EMPTY(&self->heres))
+        forget_here(LIST_FIRST(&self->heres));
+    /* NOLINTEND(clang-analyzer-unix.Malloc) */
+}
+
 /* Forgets it and tells its end; self may be gone afterwards. */
 static void tell_end(struct docker_server *server, const struct err *failure, const char *why)
 {
@@ -377,8 +385,7 @@ static void on_broken(void *context, const struct err *err)
     self->greeted = false;
     if (self->ready || !self->trouble[0])
         set_trouble(self, err->message);
-    while (!LIST_EMPTY(&self->heres))
-        forget_here(LIST_FIRST(&self->heres));
+    forget_heres(self);
     if (!self->was_ready)
         return; /* open() sees to it */
     schedule_reconnect(self);
@@ -556,9 +563,8 @@ static void docker_close(struct spawner *spawner)
     /* NOLINTBEGIN(clang-analyzer-unix.Malloc): it does not see LIST_REMOVE. */
     while (!LIST_EMPTY(&self->servers))
         forget_server(LIST_FIRST(&self->servers));
-    while (!LIST_EMPTY(&self->heres))
-        forget_here(LIST_FIRST(&self->heres));
     /* NOLINTEND(clang-analyzer-unix.Malloc) */
+    forget_heres(self);
     free(self->socket);
     free(self);
 }
