@@ -248,7 +248,8 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 
 ##@ Test
 .PHONY: check check-programs check-docker asan tsan fuzz bench bench-hash published bench-lb bench-load \
-	bench-hist bench-stall bench-heal bench-docker bench-db bench-mysql coverage
+	bench-hist bench-stall bench-heal bench-docker bench-db bench-db-heal \
+	bench-mysql coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
 CONTRACT_RUN := $(if $(filter contract,$(SUITES)),$(CONTRACT))
@@ -314,6 +315,9 @@ bench-heal: all ## kill servers under load and time the healing
 
 bench-db: all ## the database's writes and reads a second, in memory and synced, beside etcd
 	@tests/bench/db_bench.sh $(QUOIT)
+
+bench-db-heal: all ## kill servers that hold 100000 rows a shard, under load, and time the healing
+	@tests/bench/db_heal_bench.sh $(QUOIT)
 
 bench-mysql: all $(BUILD)/tests/bench/mysql_bench ## the database on mysql beside a direct client
 	@tests/bench/mysql_bench.sh $(QUOIT) $(BUILD)/tests/bench/mysql_bench

@@ -1,4 +1,5 @@
 /* quoit load: the load generator. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -208,6 +209,14 @@ static const struct option_def options[] = {
      .max = UINT64_C(3600000000000),
      .unit = "ms",
      .help = "width of a bucket"},
+    {.name = "ready-fd",
+     .type = OPTION_U64,
+     .offset = FIELD(ready_fd),
+     .metavar = "FD",
+     .fallback = "0",
+     .max = 1u << 20,
+     .help = "write HOST:PORT to this inherited descriptor when the first request is sent, after "
+             "what --verify reads before; 0 is none"},
     {.name = "json",
      .type = OPTION_STRING,
      .offset = FIELD(json),
@@ -456,6 +465,7 @@ static int drive(struct load_job *job, struct result **ret_result, struct err *e
         rc = load_run(&job->config, ret_result, err);
     if (rc < 0)
         return rc;
+    assert(*ret_result);
     verification_end(&job->verification, (*ret_result)->interrupted);
     (*ret_result)->verification = &job->verification;
     return 0;

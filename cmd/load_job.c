@@ -314,6 +314,7 @@ int load_job_init(struct load_job *job, const struct load_options *opt, const ch
         .client = &job->client,
         .workloads = job->workloads,
         .progress = opt->quiet ? NULL : stderr,
+        .ready_fd = (int)opt->ready_fd,
         .settings = {.url = url,
                      .client = opt->client,
                      .expect = opt->expect,

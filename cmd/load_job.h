@@ -12,6 +12,7 @@ struct load_options {
     uint64_t n_requests;
     uint64_t duration_ns;
     uint64_t n_in_flight;
+    uint64_t ready_fd;
     uint64_t n_threads;
     const char *warmup;
     double rate;

@@ -25,3 +25,17 @@ const char *format_double(double value, char *text)
             break;
     return text;
 }
+
+const char *format_int64(int64_t value, char *text)
+{
+    char *at = text + FORMAT_INT64_BYTES - 1;
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+    *at = '\0';
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    return at;
+}

@@ -17,17 +17,21 @@
 #include "experiments/ask.h"
 
 #define KILLS (1u << EVENT_KILL | 1u << EVENT_STOP)
-#define RETRIES "\nquoit_lb_retries_total "
+#define NEWS (KILLS | 1u << EVENT_ADD)
 
 const struct course_step_info course_steps[COURSE_N_STEPS] = {
-    [STEP_DETECTED] = {"detected", "the load balancer knows of the failure", KILLS, true},
-    [STEP_OUT] = {"out", "no worker routes to the server any more", KILLS, true},
-    [STEP_DRAINED] = {"drained", "nothing is under way to the server", 1u << EVENT_RM, true},
-    [STEP_EXITED] = {"exited", "its process has ended", KILLS | 1u << EVENT_RM, false},
-    [STEP_SPAWNED] = {"spawned", "a new server was asked for", KILLS | 1u << EVENT_ADD, true},
-    [STEP_LISTENS] = {"listens", "it listens", KILLS | 1u << EVENT_ADD, false},
-    [STEP_SERVING] = {"serving", "it is in the placement", KILLS | 1u << EVENT_ADD, true},
-    [STEP_ANSWERED] = {"answered", "the call was answered", 1u << EVENT_RM | 1u << EVENT_ADD, true},
+    [STEP_DETECTED] = {"detected", "the load balancer knows of the failure", KILLS,
+                       ALWAYS_REQUIRED},
+    [STEP_OUT] = {"out", "no worker routes to the server any more", KILLS, ALWAYS_REQUIRED},
+    [STEP_DRAINED] = {"drained", "nothing is under way to the server", 1u << EVENT_RM,
+                      ALWAYS_REQUIRED},
+    [STEP_EXITED] = {"exited", "its process has ended", KILLS | 1u << EVENT_RM, NEVER_REQUIRED},
+    [STEP_SPAWNED] = {"spawned", "a new server was asked for", NEWS, ALWAYS_REQUIRED},
+    [STEP_LISTENS] = {"listens", "it listens", NEWS, NEVER_REQUIRED},
+    [STEP_COPIED] = {"copied", "it has its shards' rows, checked", NEWS, DATABASE_REQUIRED},
+    [STEP_SERVING] = {"serving", "it is in the placement", NEWS, ALWAYS_REQUIRED},
+    [STEP_ANSWERED] = {"answered", "the call was answered", 1u << EVENT_RM | 1u << EVENT_ADD,
+                       ALWAYS_REQUIRED},
 };
 
 struct course *course_new(void)
@@ -41,6 +45,8 @@ void course_free(struct course *course)
         return;
     free(course->ok);
     free(course->failed);
+    free(course->writes_ok);
+    free(course->writes_failed);
     free(course->p50_ms);
     free(course->max_ms);
     free(course);
@@ -56,20 +62,27 @@ struct doing {
     char stopped[NAME_MAX_BYTES + 1]; /* the server that was stopped last */
 };
 
-/* The load balancer's count of requests that a second server got. */
+/* The load balancer's count of requests that a second server got: those of Part 1, and reads. */
 static int read_retries(struct doing *doing, double *ret_n, struct err *err)
 {
+    static const char *const names[] = {"\nquoit_lb_retries_total ",
+                                        "\nquoit_lb_read_retries_total "};
     struct buf text;
     long status;
+    double sum = 0;
     buf_init(&text, ASK_MAX_BYTES);
     int code = asker_ask(&doing->asker, "GET", doing->config->address, "/metrics", NULL, &status,
                          &text, err);
-    const char *line = code < 0 ? NULL : strstr(buf_str(&text), RETRIES);
-    if (line)
-        *ret_n = strtod(line + strlen(RETRIES), NULL);
-    else if (code >= 0)
-        code = err_set(err, -EPROTO, "GET /metrics of %s: no quoit_lb_retries_total",
-                       doing->config->address);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && code >= 0; i++) {
+        const char *line = strstr(buf_str(&text), names[i]);
+        if (line)
+            sum += strtod(line + strlen(names[i]), NULL);
+        else
+            code = err_set(err, -EPROTO, "GET /metrics of %s: no %s", doing->config->address,
+                           names[i] + 1);
+    }
+    if (code >= 0)
+        *ret_n = sum;
     buf_done(&text);
     return code;
 }
@@ -197,13 +210,27 @@ static int course_close(struct doing *doing, struct err *err)
     return status;
 }
 
+/* What the load reads before it begins is not part of the course. */
+static int await_begin(struct child *load, int ready_fd, uint64_t timeout_ns, struct err *err)
+{
+    int status = ready_fd < 0 ? 1 : child_wait(load, timeout_ns, ready_fd);
+    if (status == 0)
+        status = child_fail(load, -EPROTO, "ended before it began", err);
+    else if (status < 0)
+        err_set_errno(err, status, "waiting for quoit load to begin");
+    return status < 0 ? status : 0;
+}
+
 int course_run(struct course *course, const struct course_config *config, struct child *load,
                uint64_t timeout_ns, struct err *err)
 {
     const struct event_list *events = config->events;
     struct doing doing = {.config = config, .course = course};
+    int status = await_begin(load, config->ready_fd, timeout_ns, err);
+    if (status < 0)
+        return status;
     uint64_t begin_ns = clock_now_ns();
-    int status = -ETIMEDOUT;
+    status = -ETIMEDOUT;
     asker_init(&doing.asker);
     rng_seed(&doing.rng, config->seed);
     for (size_t i = 0; i < events->n && status == -ETIMEDOUT; i++) {
@@ -237,6 +264,7 @@ int course_run(struct course *course, const struct course_config *config, struct
 struct line {
     const char *step;
     uint64_t ns, uid;
+    const cJSON *node; /* (ref) */
 };
 
 /* The n-th entry of that step since from_ns, of that uid (0: of any); NULL when there are fewer. */
@@ -255,13 +283,29 @@ static double since(const struct course_event *ran, const struct line *line)
     return line ? (double)(line->ns - ran->monotonic_ns) / (double)NS_PER_MS : NAN;
 }
 
+/* Adds the line's rows to the event's. */
+static void merge_rows(struct course_event *ran, const struct line *line)
+{
+    const struct {
+        const char *key;
+        double *into;
+    } numbers[] = {{"rows", &ran->n_rows},
+                   {"copied_rows", &ran->n_copied_rows},
+                   {"copied_bytes", &ran->n_copied_bytes}};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const cJSON *number = json_get(line->node, numbers[i].key);
+        *numbers[i].into = cJSON_IsNumber(number) ? number->valuedouble : NAN;
+    }
+}
+
 static void merge_event(struct course_event *ran, const struct event *event,
                         const struct line *lines, size_t n_lines)
 {
     uint64_t from_ns = ran->monotonic_ns;
     uint64_t newest = 0;
+    ran->n_rows = ran->n_copied_rows = ran->n_copied_bytes = NAN;
     for (int step = 0; step < COURSE_N_STEPS; step++) {
-        bool of_new = step >= STEP_SPAWNED && step <= STEP_SERVING;
+        bool of_new = step >= STEP_SPAWNED && step <= STEP_SERVING; /* STEP_COPIED among them */
         uint64_t uid = of_new ? newest : ran->uid;
         ran->step_ms[step] = NAN;
         if (!course_step_follows((enum course_step)step, event->action))
@@ -274,6 +318,8 @@ static void merge_event(struct course_event *ran, const struct event *event,
         const struct line *line =
             find_line(lines, n_lines, course_steps[step].name, from_ns, uid, uid ? 1 : event->n);
         ran->step_ms[step] = since(ran, line);
+        if (line && step == STEP_COPIED)
+            merge_rows(ran, line);
         if (line && step == STEP_DETECTED)
             from_ns = line->ns; /* what is spawned earlier replaces another */
         if (line && step == STEP_SPAWNED && event->n == 1)
@@ -299,7 +345,7 @@ int course_merge(struct course *course, const struct event_list *events, const c
                              n_lines + 1);
             break;
         }
-        lines[n_lines++] = (struct line){step, (uint64_t)ns, (uint64_t)uid};
+        lines[n_lines++] = (struct line){step, (uint64_t)ns, (uint64_t)uid, node};
     }
     for (size_t i = 0; i < course->n_events && !status; i++)
         merge_event(&course->events[i], &events->at[i], lines, n_lines);
@@ -326,6 +372,7 @@ static size_t cut_fields(char *line, char **fields)
 
 struct columns {
     size_t t, ns, ok, failed, p50, max; /* which field */
+    size_t writes_ok, writes_failed;    /* MAX_COLUMNS: there is none */
 };
 
 static int find_columns(char *const *fields, size_t n, struct columns *columns, struct err *err)
@@ -333,16 +380,22 @@ static int find_columns(char *const *fields, size_t n, struct columns *columns, 
     const struct {
         const char *name;
         size_t *into;
-    } wanted[] = {{"t_s", &columns->t},      {"monotonic_ns", &columns->ns},
-                  {"ok", &columns->ok},      {"failed", &columns->failed},
-                  {"p50_ms", &columns->p50}, {"max_ms", &columns->max}};
+        bool optional;
+    } wanted[] = {{"t_s", &columns->t, false},
+                  {"monotonic_ns", &columns->ns, false},
+                  {"ok", &columns->ok, false},
+                  {"failed", &columns->failed, false},
+                  {"p50_ms", &columns->p50, false},
+                  {"max_ms", &columns->max, false},
+                  {"writes_ok", &columns->writes_ok, true},
+                  {"writes_failed", &columns->writes_failed, true}};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         size_t at = 0;
         while (at < n && strcmp(fields[at], wanted[i].name))
             at++;
-        if (at == n)
+        if (at == n && !wanted[i].optional)
             return err_set(err, -EINVAL, "no column '%s'", wanted[i].name);
-        *wanted[i].into = at;
+        *wanted[i].into = at < n ? at : MAX_COLUMNS;
     }
     return 0;
 }
@@ -355,13 +408,42 @@ static bool field_number(const char *text, uint64_t *ret_value)
     return *text >= '0' && *text <= '9' && !*end && !errno;
 }
 
+/* Room for so many buckets, the new ones empty. */
+static void grow_buckets(struct course *course, size_t n_buckets)
+{
+    double **const counts[] = {&course->ok, &course->failed, &course->writes_ok,
+                               &course->writes_failed};
+    double **const latencies[] = {&course->p50_ms, &course->max_ms};
+    for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+        *counts[c] = mem_realloc(*counts[c], n_buckets, sizeof(double));
+        for (size_t i = course->n_buckets; i < n_buckets; i++)
+            (*counts[c])[i] = 0;
+    }
+    for (size_t l = 0; l < sizeof(latencies) / sizeof(latencies[0]); l++) {
+        *latencies[l] = mem_realloc(*latencies[l], n_buckets, sizeof(double));
+        for (size_t i = course->n_buckets; i < n_buckets; i++)
+            (*latencies[l])[i] = NAN;
+    }
+    course->n_buckets = n_buckets;
+}
+
+/* 0 where there is no such column. */
+static bool writes_of(char *const *fields, size_t n, size_t column, uint64_t *ret_n)
+{
+    *ret_n = 0;
+    return column == MAX_COLUMNS || (column < n && field_number(fields[column], ret_n));
+}
+
 static int add_bucket(struct course *course, char *const *fields, size_t n,
                       const struct columns *columns, struct err *err)
 {
-    uint64_t ns, ok, failed;
+    uint64_t ns, ok, failed, writes_ok, writes_failed;
     if (n <= columns->t || n <= columns->ns || n <= columns->ok || n <= columns->failed ||
         n <= columns->p50 || n <= columns->max || !field_number(fields[columns->ns], &ns) ||
-        !field_number(fields[columns->ok], &ok) || !field_number(fields[columns->failed], &failed))
+        !field_number(fields[columns->ok], &ok) ||
+        !field_number(fields[columns->failed], &failed) ||
+        !writes_of(fields, n, columns->writes_ok, &writes_ok) ||
+        !writes_of(fields, n, columns->writes_failed, &writes_failed))
         return err_set(err, -EINVAL, "not a row of numbers");
     if (!course->n_buckets) {
         double t = strtod(fields[columns->t], NULL);
@@ -377,20 +459,13 @@ static int add_bucket(struct course *course, char *const *fields, size_t n,
         ns < course->begin_ns ? 0 : (ns - course->begin_ns + bucket_ns / 2) / bucket_ns;
     if (ns < course->begin_ns || index >= COURSE_MAX_BUCKETS || index + 1 < course->n_buckets)
         return err_set(err, -EINVAL, "a time that is out of order or too far off");
-    if (index >= course->n_buckets) {
-        size_t n_buckets = (size_t)index + 1;
-        course->ok = mem_realloc(course->ok, n_buckets, sizeof(double));
-        course->failed = mem_realloc(course->failed, n_buckets, sizeof(double));
-        course->p50_ms = mem_realloc(course->p50_ms, n_buckets, sizeof(double));
-        course->max_ms = mem_realloc(course->max_ms, n_buckets, sizeof(double));
-        for (size_t i = course->n_buckets; i < n_buckets; i++) {
-            course->ok[i] = course->failed[i] = 0;
-            course->p50_ms[i] = course->max_ms[i] = NAN;
-        }
-        course->n_buckets = n_buckets;
-    }
+    if (index >= course->n_buckets)
+        grow_buckets(course, (size_t)index + 1);
     course->ok[index] += (double)ok;
     course->failed[index] += (double)failed;
+    course->writes_ok[index] += (double)writes_ok;
+    course->writes_failed[index] += (double)writes_failed;
+    course->has_writes = columns->writes_ok < MAX_COLUMNS && columns->writes_failed < MAX_COLUMNS;
     if (ok) {
         course->p50_ms[index] = strtod(fields[columns->p50], NULL);
         course->max_ms[index] = fmax(strtod(fields[columns->max], NULL), course->max_ms[index]);
@@ -402,14 +477,16 @@ static int add_bucket(struct course *course, char *const *fields, size_t n,
 static void count_failed(struct course *course)
 {
     for (size_t i = 0; i < course->n_events; i++)
-        course->events[i].n_failed = 0;
+        course->events[i].n_failed = course->events[i].n_failed_writes = 0;
     for (size_t b = 0; b < course->n_buckets; b++) {
         uint64_t end_ns = course->begin_ns + (b + 1) * COURSE_BUCKET_MS * NS_PER_MS;
         size_t i = course->n_events;
         while (i > 0 && course->events[i - 1].monotonic_ns >= end_ns)
             i--;
-        if (i > 0)
+        if (i > 0) {
             course->events[i - 1].n_failed += course->failed[b];
+            course->events[i - 1].n_failed_writes += course->writes_failed[b];
+        }
     }
 }
 

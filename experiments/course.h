@@ -2,13 +2,17 @@
  * requests were answered all the while, on one clock (CLOCK_MONOTONIC).
  *
  *   runner        kill ●
- *   LB's timeline      detected ● out ● spawned ● listens ●   serving ●
+ *   LB's timeline      detected ● out ● spawned ● listens ●  (copied ●)  serving ●
  *   load          |  842  |  840  |  611  |  845  |  843  |  answers in buckets of 50 ms
- *                    0.4     0.4     9.1     0.5     0.4     and how long the longest took, ms  */
+ *                    0.4     0.4     9.1     0.5     0.4     and how long the longest took, ms
+ *
+ * In a cluster with a database a new server has its shards' rows, equal to those of their source by
+ * count and checksum, before it serves: copied. */
 #ifndef QUOIT_EXPERIMENTS_COURSE_H
 #define QUOIT_EXPERIMENTS_COURSE_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/err.h"
@@ -27,6 +31,7 @@ enum course_step {
     STEP_EXITED,   /* its process has ended */
     STEP_SPAWNED,  /* a server was asked for: the replacement, or the one added */
     STEP_LISTENS,  /* it says where */
+    STEP_COPIED,   /* it has all rows of its shards */
     STEP_SERVING,  /* it is in the placement */
     STEP_ANSWERED, /* /add or /rm was answered */
     COURSE_N_STEPS
@@ -36,7 +41,11 @@ struct course_step_info {
     const char *name;
     const char *help;
     unsigned actions; /* bits 1 << enum event_action of the events it follows */
-    bool required;    /* an event without it has failed */
+    enum {
+        NEVER_REQUIRED,
+        ALWAYS_REQUIRED,   /* an event without it has failed */
+        DATABASE_REQUIRED, /* the same where the cluster has shards */
+    } required;
 };
 
 extern const struct course_step_info course_steps[COURSE_N_STEPS];
@@ -53,6 +62,9 @@ struct course_event {
     char server[NAME_MAX_BYTES + 1];
     double step_ms[COURSE_N_STEPS]; /* since the event; NaN: never, or does not follow */
     double n_failed, n_retried;     /* requests from this event to the next, or the end */
+    double n_failed_writes;         /* those of n_failed that were to change rows */
+    /* With STEP_COPIED: rows that the new server had then, and what of it was sent to it. */
+    double n_rows, n_copied_rows, n_copied_bytes;
 };
 
 struct course {
@@ -60,9 +72,12 @@ struct course {
     uint64_t begin_ns;   /* of the first bucket, at most one bucket before that */
     double *ok;          /* answers of every bucket */
     double *failed;
+    double *writes_ok; /* those of requests that change rows */
+    double *writes_failed;
     double *p50_ms; /* latency of the answers of every bucket; NaN where there is none */
     double *max_ms;
     size_t n_buckets;
+    bool has_writes; /* the load told them apart; else the two above are 0 */
     struct course_event events[EVENTS_MAX];
     size_t n_events;
     double n_retried; /* in the whole sample */
@@ -77,11 +92,12 @@ struct course_config {
     const struct child *lb; /* whose descendants alone get signals */
     const char *address;    /* of the load balancer */
     uint64_t seed;          /* of random targets */
+    int ready_fd;           /* can be read once the load has begun, or ended; -1: it has */
 };
 
-/* Does the events at their times while the load, just started, runs; waits for the load's end, at
- * most timeout_ns; then asks the load balancer for its timeline and fills the events' steps. 0;
- * -EINTR; -ETIMEDOUT; else a negative errno with the reason. */
+/* Waits until the load has begun; does the events at their times while it runs; waits for the
+ * load's end, at most timeout_ns; then asks the load balancer for its timeline and fills the
+ * events' steps. 0; -EINTR; -ETIMEDOUT; else a negative errno with the reason. */
 int course_run(struct course *course, const struct course_config *config, struct child *load,
                uint64_t timeout_ns, struct err *err);
 /* Fills the buckets from the text that `quoit load --timeline` wrote, and then the events' failed

@@ -46,6 +46,52 @@ static double seconds_since_start(const struct course *course, uint64_t ns)
     return rounded((double)((int64_t)ns - (int64_t)course->started_ns) / (double)NS_PER_S);
 }
 
+static bool any_finite(const double *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (isfinite(values[i]))
+            return true;
+    return false;
+}
+
+/* Numbers of a course_event that are there only when they say something. */
+static const struct {
+    const char *key;
+    size_t offset;
+} optional_numbers[] = {
+    {"rows", offsetof(struct course_event, n_rows)},
+    {"copied_rows", offsetof(struct course_event, n_copied_rows)},
+    {"copied_bytes", offsetof(struct course_event, n_copied_bytes)},
+};
+#define N_OPTIONAL_NUMBERS (sizeof(optional_numbers) / sizeof(optional_numbers[0]))
+
+static const struct course_event *event_of(const struct summary_point *point, size_t sample,
+                                           size_t index)
+{
+    return &point->samples[sample]->course->events[index];
+}
+
+static void add_optional_numbers(cJSON *tree, const struct run *run,
+                                 const struct summary_point *point, size_t index, double *values)
+{
+    size_t n = point->n_samples;
+    for (size_t o = 0; o < N_OPTIONAL_NUMBERS; o++) {
+        for (size_t i = 0; i < n; i++)
+            values[i] = *(const double *)((const char *)event_of(point, i, index) +
+                                          optional_numbers[o].offset);
+        if (any_finite(values, n))
+            add_number(tree, optional_numbers[o].key, values, n, run->seed);
+    }
+    if (!point->samples[0]->course->has_writes)
+        return;
+    for (size_t i = 0; i < n; i++)
+        values[i] = event_of(point, i, index)->n_failed_writes;
+    add_number(tree, "failed_writes", values, n, run->seed);
+    for (size_t i = 0; i < n; i++)
+        values[i] = event_of(point, i, index)->n_failed - values[i];
+    add_number(tree, "failed_reads", values, n, run->seed);
+}
+
 static void add_event(cJSON *events, const struct run *run, const struct summary_point *point,
                       size_t index)
 {
@@ -63,17 +109,21 @@ static void add_event(cJSON *events, const struct run *run, const struct summary
     }
     add_number(tree, "at_s", values, n, run->seed);
     for (size_t i = 0; i < n; i++)
-        values[i] = point->samples[i]->course->events[index].n_failed;
+        values[i] = event_of(point, i, index)->n_failed;
     add_number(tree, "failed", values, n, run->seed);
     for (size_t i = 0; i < n; i++)
-        values[i] = point->samples[i]->course->events[index].n_retried;
+        values[i] = event_of(point, i, index)->n_retried;
     add_number(tree, "retried", values, n, run->seed);
+    add_optional_numbers(tree, run, point, index, values);
     cJSON *steps = cJSON_AddObjectToObject(tree, "steps");
     for (int step = 0; step < COURSE_N_STEPS; step++) {
         if (!course_step_follows((enum course_step)step, event->action))
             continue;
         for (size_t i = 0; i < n; i++)
-            values[i] = rounded(point->samples[i]->course->events[index].step_ms[step]);
+            values[i] = rounded(event_of(point, i, index)->step_ms[step]);
+        /* Not every cluster has rows to copy. */
+        if (step == STEP_COPIED && !any_finite(values, n))
+            continue;
         add_number(steps, course_steps[step].name, values, n, run->seed);
     }
     free(values);
@@ -108,6 +158,10 @@ void course_add_outcome(cJSON *point_tree, const struct run *run, const struct s
         json_add_double(tree, "begin_s", seconds_since_start(course, course->begin_ns));
         add_buckets(tree, "ok", course->ok, course->n_buckets);
         add_buckets(tree, "failed", course->failed, course->n_buckets);
+        if (course->has_writes) {
+            add_buckets(tree, "writes_ok", course->writes_ok, course->n_buckets);
+            add_buckets(tree, "writes_failed", course->writes_failed, course->n_buckets);
+        }
         add_buckets(tree, "p50_ms", course->p50_ms, course->n_buckets);
         add_buckets(tree, "max_ms", course->max_ms, course->n_buckets);
     }
@@ -129,19 +183,35 @@ static void say(cJSON *reasons, const char *format, ...)
     buf_done(&text);
 }
 
-static void judge_event(const struct event *event, const struct course_event *ran, size_t sample,
-                        cJSON *reasons)
+static bool is_required(enum course_step step, const struct experiment_cluster *cluster)
+{
+    return course_steps[step].required == ALWAYS_REQUIRED ||
+           (course_steps[step].required == DATABASE_REQUIRED && cluster->shards > 0);
+}
+
+static void judge_event(const struct event *event, const struct course_event *ran,
+                        const struct experiment_cluster *cluster, size_t sample, cJSON *reasons)
 {
     double at_s = (double)event->at_ns / (double)NS_PER_S;
     for (int step = 0; step < COURSE_N_STEPS; step++)
         if (course_step_follows((enum course_step)step, event->action) &&
-            course_steps[step].required && !isfinite(ran->step_ms[step]))
+            is_required((enum course_step)step, cluster) && !isfinite(ran->step_ms[step]))
             say(reasons, "sample %zu: after %s at %.3g s, '%s' never came", sample, event->label,
                 at_s, course_steps[step].name);
     bool in_order = event->action == EVENT_RM || event->action == EVENT_ADD;
     if (in_order && ran->n_failed > 0)
         say(reasons, "sample %zu: after %s at %.3g s, %.0f requests failed", sample, event->label,
             at_s, ran->n_failed);
+}
+
+/* Another replica has the rows: no read is to fail for one that is dead. */
+static void judge_reads(const struct event *event, const struct course_event *ran, size_t sample,
+                        cJSON *reasons)
+{
+    double n_failed = ran->n_failed - ran->n_failed_writes;
+    if (n_failed > 0.5)
+        say(reasons, "sample %zu: after %s at %.3g s, %.0f reads failed", sample, event->label,
+            (double)event->at_ns / (double)NS_PER_S, n_failed);
 }
 
 static void judge_before(const struct course *course, size_t sample, cJSON *reasons)
@@ -161,9 +231,15 @@ void course_judge(const struct run *run, cJSON *reasons)
         const struct course *course = run->samples[i].course;
         if (!course)
             continue;
+        struct experiment_settings settings;
+        experiment_point(run->experiment, run->samples[i].point, &settings);
         judge_before(course, i + 1, reasons);
-        for (size_t e = 0; e < course->n_events; e++)
-            judge_event(&run->experiment->events.at[e], &course->events[e], i + 1, reasons);
+        for (size_t e = 0; e < course->n_events; e++) {
+            const struct event *event = &run->experiment->events.at[e];
+            judge_event(event, &course->events[e], &settings.cluster, i + 1, reasons);
+            if (course->has_writes && settings.cluster.shards > 0 && settings.cluster.replicas > 1)
+                judge_reads(event, &course->events[e], i + 1, reasons);
+        }
     }
 }
 
@@ -187,15 +263,50 @@ static void add_count(struct grid *grid, const cJSON *number)
         grid_add(grid, "%.0f", median);
 }
 
+/* Whether an event of the result has that key, or its object `of` has. */
+static bool any_event_has(const cJSON *result, const char *of, const char *key)
+{
+    const cJSON *point, *event;
+    cJSON_ArrayForEach (point, json_get(result, "points")) {
+        cJSON_ArrayForEach (event, json_get(point, "events")) {
+            if (json_get(of ? json_get(event, of) : event, key))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Fewer were sent than are held where the others were there already; more, where rows changed
+ * while they were copied. */
+static void add_rows(struct grid *grid, const cJSON *event)
+{
+    double held = outcome_number(json_get(event, "rows"), "median");
+    double copied = outcome_number(json_get(event, "copied_rows"), "median");
+    if (!isfinite(held) || !isfinite(copied))
+        grid_add(grid, "–");
+    else
+        grid_add(grid, "%.0f, %.0f sent", held, copied);
+}
+
 void course_make_table(const cJSON *result, struct grid *grid)
 {
     const cJSON *point, *event, *value;
+    bool has_step[COURSE_N_STEPS];
+    bool has_rows = any_event_has(result, NULL, "copied_rows");
+    bool has_writes = any_event_has(result, NULL, "failed_writes");
     grid_add_column(grid, "done", false);
     grid_add_column(grid, "at, s", true);
     for (int step = 0; step < COURSE_N_STEPS; step++) {
-        grid_add_column(grid, course_steps[step].name, true);
+        has_step[step] =
+            step != STEP_COPIED || any_event_has(result, "steps", course_steps[step].name);
+        if (has_step[step])
+            grid_add_column(grid, course_steps[step].name, true);
     }
-    grid_add_column(grid, "failed", true);
+    if (has_rows)
+        grid_add_column(grid, "rows it held then", true);
+    grid_add_column(grid, has_writes ? "failed reads" : "failed", true);
+    if (has_writes)
+        grid_add_column(grid, "failed writes", true);
     grid_add_column(grid, "retried", true);
     cJSON_ArrayForEach (point, json_get(result, "points")) {
         cJSON_ArrayForEach (event, json_get(point, "events")) {
@@ -205,8 +316,13 @@ void course_make_table(const cJSON *result, struct grid *grid)
             grid_add(grid, "%s", outcome_text(event, "label"));
             grid_add(grid, "%.2f", outcome_number(json_get(event, "at_s"), "median"));
             for (int step = 0; step < COURSE_N_STEPS; step++)
-                add_ms(grid, json_get(json_get(event, "steps"), course_steps[step].name));
-            add_count(grid, json_get(event, "failed"));
+                if (has_step[step])
+                    add_ms(grid, json_get(json_get(event, "steps"), course_steps[step].name));
+            if (has_rows)
+                add_rows(grid, event);
+            add_count(grid, json_get(event, has_writes ? "failed_reads" : "failed"));
+            if (has_writes)
+                add_count(grid, json_get(event, "failed_writes"));
             add_count(grid, json_get(event, "retried"));
         }
     }
@@ -253,6 +369,15 @@ static void print_latency(const cJSON *value, struct buf *out)
     print_value(cJSON_IsNumber(value) ? value->valuedouble : NAN, out);
 }
 
+/* A field more, of a bucket's rate, when the result has any. */
+static void print_rate(const cJSON *value, double bucket_s, struct buf *out)
+{
+    if (!value)
+        return;
+    buf_append_str(out, "\t");
+    print_value(cJSON_IsNumber(value) ? value->valuedouble / bucket_s : NAN, out);
+}
+
 /* The first and the last bucket are not whole and left out; a blank line ends each repeat. */
 static void print_rates(const cJSON *timeline, int n_point, struct buf *out)
 {
@@ -264,6 +389,7 @@ static void print_rates(const cJSON *timeline, int n_point, struct buf *out)
         const cJSON *failed = cJSON_GetArrayItem(json_get(repeat, "failed"), 0);
         const cJSON *p50 = cJSON_GetArrayItem(json_get(repeat, "p50_ms"), 0);
         const cJSON *max = cJSON_GetArrayItem(json_get(repeat, "max_ms"), 0);
+        const cJSON *writes = cJSON_GetArrayItem(json_get(repeat, "writes_ok"), 0);
         double begin_s = outcome_number(repeat, "begin_s");
         int i = 0;
         cJSON_ArrayForEach (bucket, json_get(repeat, "ok")) {
@@ -276,11 +402,13 @@ static void print_rates(const cJSON *timeline, int n_point, struct buf *out)
                 print_value(failed ? failed->valuedouble / bucket_s : 0, out);
                 print_latency(p50, out);
                 print_latency(max, out);
+                print_rate(writes, bucket_s, out);
                 buf_append_str(out, "\n");
             }
             failed = failed ? failed->next : NULL;
             p50 = p50 ? p50->next : NULL;
             max = max ? max->next : NULL;
+            writes = writes ? writes->next : NULL;
             i++;
         }
         buf_append_str(out, "\n");
@@ -324,6 +452,18 @@ static void print_steps(const cJSON *event, int n_point, int n_event, struct buf
     }
 }
 
+/* An array of a number of every event; NaN where an event has none. */
+static void print_event_numbers(const cJSON *events, const char *name, const char *key,
+                                const char *of, struct buf *out)
+{
+    const cJSON *event;
+    buf_appendf(out, "array %s[%d] = [", name, cJSON_GetArraySize(events));
+    cJSON_ArrayForEach (event, events) {
+        print_value(outcome_number(json_get(event, key), of), out);
+        buf_append_str(out, event->next ? ", " : "]\n");
+    }
+}
+
 /* What a script needs before it draws: of every event of the first point. */
 static void print_event_arrays(const cJSON *result, struct buf *out)
 {
@@ -357,16 +497,13 @@ static void print_event_arrays(const cJSON *result, struct buf *out)
         /* Labels are made of names and numbers: no quotes among them. */
         buf_appendf(out, "'%s'%s", outcome_text(event, "label"), event->next ? ", " : "]\n");
     }
-    buf_appendf(out, "array event_failed[%d] = [", n);
-    cJSON_ArrayForEach (event, events) {
-        print_value(outcome_number(json_get(event, "failed"), "max"), out);
-        buf_append_str(out, event->next ? ", " : "]\n");
-    }
-    buf_appendf(out, "array event_retried[%d] = [", n);
-    cJSON_ArrayForEach (event, events) {
-        print_value(outcome_number(json_get(event, "retried"), "median"), out);
-        buf_append_str(out, event->next ? ", " : "]\n");
-    }
+    print_event_numbers(events, "event_failed", "failed", "max", out);
+    print_event_numbers(events, "event_retried", "retried", "median", out);
+    print_event_numbers(events, "event_failed_reads", "failed_reads", "max", out);
+    print_event_numbers(events, "event_failed_writes", "failed_writes", "max", out);
+    print_event_numbers(events, "event_held_rows", "rows", "median", out);
+    print_event_numbers(events, "event_copied_rows", "copied_rows", "median", out);
+    print_event_numbers(events, "event_copied_bytes", "copied_bytes", "median", out);
 }
 
 void course_print_variables(const cJSON *result, struct buf *out)
@@ -378,10 +515,15 @@ void course_print_variables(const cJSON *result, struct buf *out)
     int n_point = 0;
     if (!cJSON_GetArraySize(json_get(first, "events")))
         return;
-    buf_appendf(out, "bucket_ms = %d\nhas_latency = %d\n", COURSE_BUCKET_MS, has_latency);
+    bool has_writes =
+        has_latency &&
+        json_get(cJSON_GetArrayItem(json_get(json_get(first, "timeline"), "repeats"), 0),
+                 "writes_ok");
+    buf_appendf(out, "bucket_ms = %d\nhas_latency = %d\nhas_writes = %d\n", COURSE_BUCKET_MS,
+                has_latency, has_writes);
     print_event_arrays(result, out);
-    buf_appendf(out, "$timeline << QUOIT_END\npoint\trepeat\ttypical\tt\trate\tfailed%s\n",
-                has_latency ? "\tp50\tmax" : "");
+    buf_appendf(out, "$timeline << QUOIT_END\npoint\trepeat\ttypical\tt\trate\tfailed%s%s\n",
+                has_latency ? "\tp50\tmax" : "", has_writes ? "\twrites" : "");
     cJSON_ArrayForEach (point, json_get(result, "points")) {
         print_rates(json_get(point, "timeline"), ++n_point, out);
     }

@@ -8,51 +8,17 @@
 #include "core/json.h"
 #include "experiments/ask.h"
 #include "experiments/child.h"
+#include "experiments/endpoints_calls.h"
 #include "experiments/outcome.h"
 
 #define NUMBER '#'
-#define ANYTHING "…"
+#define ANYTHING ENDPOINT_ANYTHING
 /* Of an answer, in the result: /metrics and /cluster are long. */
 #define SHOWN_BYTES 240
-
-struct endpoint_call {
-    bool server; /* asks a server itself, not the load balancer */
-    const char *method, *path, *body;
-    long status;
-    const char *answer;
-};
-
-#define REP(n, names)                                                                              \
-    "{\"message\":{\"N\":" n ",\"replicas\":[" names "]},\"status\":\"successful\"}"
-#define REFUSAL(text) "{\"message\":\"<Error> " text "\",\"status\":\"failure\"}"
-#define THREE "\"Server1\",\"Server2\",\"Server3\""
-
-/* CONTRACT.md, Part 1, and what goes beyond the assignment. In this order: each finds the cluster
- * as those before left it. */
-static const struct endpoint_call calls[] = {
-    {false, "GET", "/rep", NULL, 200, REP("3", THREE)},
-    {false, "GET", "/home", NULL, 200,
-     "{\"message\":\"Hello from Server: #\",\"status\":\"successful\"}"},
-    {false, "POST", "/add", "{\"n\":3,\"hostnames\":[\"S5\",\"S4\"]}", 200,
-     REP("6", THREE ",\"S5\",\"S4\",\"Server#\"")},
-    {false, "POST", "/add", "{\"n\":1,\"hostnames\":[\"S6\",\"S7\"]}", 400,
-     REFUSAL("Length of hostname list is more than newly added instances")},
-    {false, "DELETE", "/rm", "{\"n\":1,\"hostnames\":[\"S5\"]}", 200,
-     REP("5", THREE ",\"S4\",\"Server#\"")},
-    {false, "DELETE", "/rm", "{\"n\":2,\"hostnames\":[\"S4\"]}", 200,
-     REP("3", "\"…\",\"…\",\"…\"")},
-    {false, "DELETE", "/rm", "{\"n\":1,\"hostnames\":[\"Server1\",\"Server2\"]}", 400,
-     REFUSAL("Length of hostname list is more than removable instances")},
-    {false, "GET", "/other", NULL, 400,
-     REFUSAL("'/other' endpoint does not exist in server replicas")},
-    {false, "GET", "/healthz", NULL, 200, ANYTHING},
-    {false, "GET", "/cluster", NULL, 200, "{\"…\"servers\":[…]…}"},
-    {false, "GET", "/metrics", NULL, 200, "…\nquoit_lb_requests_total…"},
-    {true, "GET", "/home", NULL, 200,
-     "{\"message\":\"Hello from Server: #\",\"status\":\"successful\"}"},
-    {true, "GET", "/heartbeat", NULL, 200, ""},
-};
-#define N_CALLS (sizeof(calls) / sizeof(calls[0]))
+/* Of a text in a cell of the table. */
+#define CELL_BYTES 110
+#define WEB_SERVERS 3
+#define DB_SERVERS 2
 
 bool endpoints_match(const char *pattern, const char *text)
 {
@@ -83,8 +49,9 @@ bool endpoints_match(const char *pattern, const char *text)
     }
 }
 
-/* The address of a server that serves. */
-static int find_server(struct asker *asker, const char *lb, char *address, struct err *err)
+/* The address of the server, which serves; without a name of any. */
+static int find_server(struct asker *asker, const char *lb, const char *name, char *address,
+                       struct err *err)
 {
     cJSON *cluster = asker_ask_json(asker, "GET", lb, "/cluster", NULL, err);
     if (!cluster)
@@ -92,10 +59,13 @@ static int find_server(struct asker *asker, const char *lb, char *address, struc
     const char *text = NULL;
     const cJSON *server;
     cJSON_ArrayForEach (server, json_get(cluster, "servers")) {
-        if (!strcmp(outcome_text(server, "state"), "serving"))
+        if (!strcmp(outcome_text(server, "state"), "serving") &&
+            (!*name || !strcmp(outcome_text(server, "name"), name)))
             text = json_get_string(server, "address");
     }
-    int status = text ? 0 : err_set(err, -EPROTO, "GET /cluster tells no address of a server");
+    int status = text ? 0
+                      : err_set(err, -EPROTO, "GET /cluster tells no address of a server%s%s",
+                                *name ? " " : "", name);
     if (text)
         snprintf(address, ADDR_TEXT_BYTES, "%s", text);
     cJSON_Delete(cluster);
@@ -146,31 +116,43 @@ static int ask_one(struct asker *asker, const struct endpoint_call *call, const 
     return code;
 }
 
-int endpoints_ask(const struct sample_config *config, cJSON **ret_answers, struct err *err)
+/* Asks one after the other; what was said goes to the answers. 0 or a negative errno. */
+static int ask_all(const struct endpoint_list *list, const char *lb, cJSON *answers,
+                   struct err *err)
 {
-    struct testbed testbed;
     struct asker asker;
-    char server[ADDR_TEXT_BYTES];
-    struct experiment_cluster cluster = config->settings->cluster;
-    cluster.servers = 3; /* as the answers above have it */
-    const struct testbed_config testbed_config = {
-        .program = config->program, .dir = config->dir, .settings = &cluster, .seed = config->seed};
-    int status = testbed_start(&testbed, &testbed_config, err);
-    if (status < 0)
-        return status;
+    int status = 0;
     asker_init(&asker);
-    cJSON *answers = cJSON_CreateArray();
-    status = find_server(&asker, testbed.address, server, err);
-    for (size_t i = 0; i < N_CALLS && status >= 0; i++) {
-        if (calls[i].server)
-            status = find_server(&asker, testbed.address, server, err);
+    for (size_t i = 0; i < list->n_calls && status >= 0; i++) {
+        const struct endpoint_call *call = &list->calls[i];
+        char server[ADDR_TEXT_BYTES];
+        if (call->server)
+            status = find_server(&asker, lb, call->server, server, err);
         if (status >= 0)
-            status = ask_one(&asker, &calls[i], calls[i].server ? server : testbed.address, answers,
-                             err);
+            status = ask_one(&asker, call, call->server ? server : lb, answers, err);
         if (interrupt_came())
             status = -EINTR;
     }
     asker_done(&asker);
+    return status < 0 ? status : 0;
+}
+
+int endpoints_ask(const struct sample_config *config, cJSON **ret_answers, struct err *err)
+{
+    struct testbed testbed;
+    struct experiment_cluster cluster = config->settings->cluster;
+    const struct endpoint_list *list = cluster.shards ? &endpoints_db : &endpoints_web;
+    cluster.servers = cluster.shards ? DB_SERVERS : WEB_SERVERS; /* as the lists have it */
+    const struct testbed_config testbed_config = {.program = config->program,
+                                                  .dir = config->dir,
+                                                  .settings = &cluster,
+                                                  .seed = config->seed,
+                                                  .bare = true};
+    int status = testbed_start(&testbed, &testbed_config, err);
+    if (status < 0)
+        return status;
+    cJSON *answers = cJSON_CreateArray();
+    status = ask_all(list, testbed.address, answers, err);
     int stopped = testbed_stop(&testbed, status < 0 ? NULL : err);
     if (status >= 0)
         status = stopped;
@@ -197,6 +179,27 @@ void endpoints_judge(const cJSON *answers, cJSON *reasons)
     }
 }
 
+/* The first byte of a character, at or before text[at]. */
+static size_t character_at(const char *text, size_t at)
+{
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80)
+        at--;
+    return at;
+}
+
+/* At most CELL_BYTES of a text, of which the last tail_bytes are its end. */
+static void add_cut(struct grid *grid, const char *text, size_t tail_bytes, const char *after)
+{
+    size_t n = strlen(text);
+    if (n <= CELL_BYTES) {
+        grid_add(grid, "%s%s", text, after);
+        return;
+    }
+    int head = (int)character_at(text, CELL_BYTES - tail_bytes);
+    grid_add(grid, "%.*s%s%s%s", head, text, ANYTHING, text + character_at(text, n - tail_bytes),
+             after);
+}
+
 void endpoints_make_table(const cJSON *answers, struct grid *grid)
 {
     const cJSON *answer;
@@ -207,15 +210,11 @@ void endpoints_make_table(const cJSON *answers, struct grid *grid)
     cJSON_ArrayForEach (answer, answers) {
         bool server = !strcmp(outcome_text(answer, "to"), "server");
         const char *text = outcome_text(answer, "answer");
-        char shown[120];
-        int n = (int)strlen(text);
-        if (n > 110)
-            for (n = 110; n && ((unsigned char)text[n] & 0xc0) == 0x80; n--)
-                ;
-        snprintf(shown, sizeof(shown), "%.*s%s", n, text, text[n] ? ANYTHING : "");
-        grid_add(grid, "%s%s", outcome_text(answer, "request"), server ? " (a server’s own)" : "");
+        /* What sets an /init apart is at its end. */
+        add_cut(grid, outcome_text(answer, "request"), CELL_BYTES / 2,
+                server ? " (a server’s own)" : "");
         grid_add(grid, "%.0f", outcome_number(answer, "status"));
-        grid_add(grid, "%s", *shown ? shown : "(empty)");
+        add_cut(grid, *text ? text : "(empty)", 0, "");
         grid_add(grid, "%s", cJSON_IsTrue(json_get(answer, "good")) ? "yes" : "NO");
     }
 }

@@ -1,4 +1,5 @@
-/* Every endpoint of Part 1, asked once and held against CONTRACT.md: request, status, answer. */
+/* Every endpoint, asked once and held against CONTRACT.md: request, status, answer. Of Part 1, or
+ * of Part 2 where the cluster has shards. What is asked: endpoints_calls.h. */
 #ifndef QUOIT_EXPERIMENTS_ENDPOINTS_H
 #define QUOIT_EXPERIMENTS_ENDPOINTS_H
 

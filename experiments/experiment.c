@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/store.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -461,6 +462,16 @@ void experiment_point(const struct experiment *experiment, size_t point,
     if (cluster->shards)
         settings_complete(&at_point.settings);
     *ret_settings = at_point.settings;
+}
+
+bool experiment_store_forgets(const struct experiment_cluster *cluster)
+{
+    struct store_spec store;
+    if (!cluster->store || store_spec_parse(cluster->store, &store, NULL) < 0)
+        return false;
+    bool forgets = store_spec_caps(&store) & STORE_FORGETS;
+    store_spec_done(&store);
+    return forgets;
 }
 
 struct layout_shape experiment_shape(const struct experiment_cluster *cluster)

@@ -150,6 +150,8 @@ struct experiment {
     struct experiment_figure figure;
     struct experiment_published published[EXPERIMENT_MAX_PUBLISHED];
     size_t n_published;
+    const char *left_out[EXPERIMENT_MAX_VALUES]; /* values of axes that this machine cannot have */
+    size_t n_left_out;
     cJSON *texts; /* {"section": {"key": "value as given or the default"}} for the manifest */
 };
 
@@ -178,6 +180,9 @@ struct layout_shape experiment_shape(const struct experiment_cluster *cluster);
 uint64_t experiment_rows_a_request(const char *workload);
 /* It says which keys. */
 bool experiment_says_ids(const char *workload);
+
+/* The store keeps no rows (STORE_FORGETS): nobody can look for them afterwards. */
+bool experiment_store_forgets(const struct experiment_cluster *cluster);
 
 static inline bool experiment_has_database(const struct experiment_settings *settings)
 {

@@ -10,7 +10,7 @@
  * sample's doubt; 0, -EINTR, or a negative errno when it could not be tried. */
 int preload_write(const struct sample_config *config, const char *address, struct sample *sample,
                   struct err *err);
-/* Reads them all, likewise. */
+/* Reads them all, likewise, unless the store is one that keeps none. */
 int preload_check(const struct sample_config *config, const char *address, struct sample *sample,
                   struct err *err);
 

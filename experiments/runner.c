@@ -17,6 +17,7 @@
 #include "core/mem.h"
 #include "core/name.h"
 #include "core/rng.h"
+#include "experiments/availability.h"
 #include "experiments/child.h"
 #include "experiments/endpoints.h"
 #include "experiments/environment.h"
@@ -105,6 +106,8 @@ static int runner_read_experiment(struct runner *runner, const char *name, struc
                      ? fail_unknown(config, name, err)
                      : experiment_read(path, config->overrides, config->n_overrides,
                                        &runner->experiment, err);
+    if (status >= 0)
+        status = availability_trim(&runner->experiment, availability_check_store, err);
     if (status >= 0 && strcmp(runner->experiment.about.name, name)) {
         err_set(err, -EINVAL, "%s: the experiment is called '%s', unlike its file", path,
                 runner->experiment.about.name);

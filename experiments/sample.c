@@ -1,11 +1,13 @@
 #include "experiments/sample.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/buf.h"
 #include "core/clock.h"
@@ -258,7 +260,7 @@ static int sample_collect(const struct sample_config *config, const struct load_
             experiment_has_database(config->settings) ? 0 : config->settings->cluster.servers,
             sample, err);
     if (status >= 0 && experiment_has_database(config->settings) && !sample->verified &&
-        !*sample->doubt)
+        !*sample->doubt && !experiment_store_forgets(&config->settings->cluster))
         snprintf(sample->doubt, sizeof(sample->doubt), "quoit load did not verify them%s%.250s",
                  *sample->distrust ? ": " : "", sample->distrust);
     if (status >= 0 && sample->phase == PHASE_WRITE)
@@ -274,20 +276,22 @@ static int sample_collect(const struct sample_config *config, const struct load_
 }
 
 static int sample_wait(const struct sample_config *config, const struct testbed *testbed,
-                       struct child *load, struct sample *sample, struct err *err)
+                       struct child *load, int ready_fd, struct sample *sample, struct err *err)
 {
     if (!sample->course)
         return child_wait(load, SAMPLE_TIMEOUT_NS, -1);
     const struct course_config course = {.events = config->events,
                                          .lb = &testbed->lb,
                                          .address = testbed->address,
-                                         .seed = config->seed};
+                                         .seed = config->seed,
+                                         .ready_fd = ready_fd};
     return course_run(sample->course, &course, load, SAMPLE_TIMEOUT_NS, err);
 }
 
 /* The command line of the load: into argv, whose texts live in `words`. */
 struct load_words {
     char url[4096], count[24], in_flight[24], warmup[24], seed[24], bucket[24], threads[24];
+    char ready_fd[16];
     char rate[FORMAT_DOUBLE_BYTES];
     char workload[1024];
 };
@@ -307,7 +311,7 @@ static void print_workload(const struct experiment_load *load, enum sample_phase
 }
 
 static void load_command(const struct sample_config *config, const char *address,
-                         enum sample_phase phase, const struct load_files *files,
+                         enum sample_phase phase, const struct load_files *files, int ready_fd,
                          struct load_words *words, const char **argv)
 {
     const struct experiment_load *settings = &config->settings->load;
@@ -319,6 +323,7 @@ static void load_command(const struct sample_config *config, const char *address
     snprintf(words->warmup, sizeof(words->warmup), "%" PRIu64, settings->warmup);
     snprintf(words->seed, sizeof(words->seed), "%" PRIu64, config->seed);
     snprintf(words->threads, sizeof(words->threads), "%" PRIu64, settings->threads);
+    snprintf(words->ready_fd, sizeof(words->ready_fd), "%d", ready_fd);
     snprintf(words->bucket, sizeof(words->bucket), "%dms", COURSE_BUCKET_MS);
     if (settings->duration_ns)
         snprintf(words->count, sizeof(words->count), "%" PRIu64 "ms",
@@ -337,6 +342,10 @@ static void load_command(const struct sample_config *config, const char *address
         print_workload(settings, phase, words->workload, sizeof(words->workload));
         argv[n++] = "--workload";
         argv[n++] = words->workload;
+    }
+    if (workload && experiment_store_forgets(&config->settings->cluster)) {
+        argv[n++] = "--verify";
+        argv[n++] = "none";
     }
     if (workload && settings->keys) {
         argv[n++] = "--keys";
@@ -358,37 +367,56 @@ static void load_command(const struct sample_config *config, const char *address
         argv[n++] = files->timeline;
         argv[n++] = "--timeline-bucket";
         argv[n++] = words->bucket;
+        argv[n++] = "--ready-fd";
+        argv[n++] = words->ready_fd;
     }
     argv[n] = NULL;
+}
+
+/* Starts the load and waits for its end. */
+static int run_load(const struct sample_config *config, const struct testbed *testbed,
+                    const struct load_files *files, struct child *load, struct sample *sample,
+                    struct err *err)
+{
+    struct load_words words;
+    const char *argv[LOAD_MAX_WORDS];
+    int ready[2] = {-1, -1};
+    if (config->events && config->events->n) {
+        sample->course = course_new();
+        if (pipe2(ready, O_CLOEXEC) < 0)
+            return err_set_errno(err, -errno, "pipe");
+    }
+    load_command(config, testbed->address, sample->phase, files, ready[1], &words, argv);
+    int status = child_start(load, "quoit load", argv, files->said, ready[1], err);
+    if (ready[1] >= 0)
+        close(ready[1]);
+    if (status >= 0) {
+        status = sample_wait(config, testbed, load, ready[0], sample, err);
+        child_stop(load, SAMPLE_STOP_NS);
+        if (status == -EINTR)
+            err_set(err, status, "interrupted");
+        else if (status == -ETIMEDOUT)
+            child_fail(load, status, "did not end within 10 minutes", err);
+        else if (status < 0 && !sample->course)
+            err_set_errno(err, status, "waiting for quoit load");
+    }
+    if (ready[0] >= 0)
+        close(ready[0]);
+    return status;
 }
 
 static int sample_load(const struct sample_config *config, const struct testbed *testbed,
                        struct sample *sample, struct err *err)
 {
     struct load_files files;
-    struct load_words words;
-    struct child load;
-    const char *argv[LOAD_MAX_WORDS];
+    struct child load = {.pidfd = -1};
     const char *name = sample->phase == PHASE_LOAD ? "load" : sample_phase_name(sample->phase);
     snprintf(files.json, sizeof(files.json), "%s/%s.json", config->dir, name);
     snprintf(files.hgrm, sizeof(files.hgrm), "%s/%s.hgrm", config->dir, name);
     snprintf(files.said, sizeof(files.said), "%s/%s.stderr", config->dir, name);
     snprintf(files.timeline, sizeof(files.timeline), "%s/timeline.tsv", config->dir);
-    load_command(config, testbed->address, sample->phase, &files, &words, argv);
-    if (config->events && config->events->n)
-        sample->course = course_new();
-    int status = child_start(&load, "quoit load", argv, files.said, -1, err);
-    if (status < 0)
-        return status;
-    status = sample_wait(config, testbed, &load, sample, err);
-    child_stop(&load, SAMPLE_STOP_NS);
-    if (status == -EINTR)
-        err_set(err, status, "interrupted");
-    else if (status == -ETIMEDOUT)
-        child_fail(&load, status, "did not end within 10 minutes", err);
-    else if (status < 0 && !sample->course)
-        err_set_errno(err, status, "waiting for quoit load");
-    else if (status >= 0)
+    int status = run_load(config, testbed, &files, &load, sample, err);
+    if (status >= 0)
         status = sample_collect(config, &files, &load, sample, err);
     child_done(&load);
     return status;

@@ -124,11 +124,12 @@ int testbed_start(struct testbed *testbed, const struct testbed_config *config, 
     const struct experiment_cluster *settings = config->settings;
     char fd_text[16], servers[24], threads[24], seed[24], state[4096], said[4096];
     int ready[2];
+    bool init = settings->shards && !config->bare;
     *testbed = (struct testbed){.lb.pidfd = -1};
     if (pipe2(ready, O_CLOEXEC) < 0)
         return err_set_errno(err, -errno, "pipe");
     snprintf(fd_text, sizeof(fd_text), "%d", ready[1]);
-    snprintf(servers, sizeof(servers), "%" PRIu64, settings->shards ? 0 : settings->servers);
+    snprintf(servers, sizeof(servers), "%" PRIu64, init ? 0 : settings->servers);
     snprintf(threads, sizeof(threads), "%" PRIu64, settings->threads);
     snprintf(seed, sizeof(seed), "%" PRIu64, config->seed);
     snprintf(state, sizeof(state), "%s/state", config->dir);
@@ -148,7 +149,7 @@ int testbed_start(struct testbed *testbed, const struct testbed_config *config, 
     if (status >= 0) {
         status = testbed_await(testbed, ready[0],
                                settings->shards ? TESTBED_DB_START_NS : TESTBED_START_NS, err);
-        if (status >= 0 && settings->shards)
+        if (status >= 0 && init)
             status = testbed_init_database(testbed, settings, err);
         if (status < 0)
             testbed_stop(testbed, NULL);

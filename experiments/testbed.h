@@ -3,6 +3,7 @@
 #ifndef QUOIT_EXPERIMENTS_TESTBED_H
 #define QUOIT_EXPERIMENTS_TESTBED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/addr.h"
@@ -16,6 +17,7 @@ struct testbed_config {
     const char *dir;     /* an empty folder for its state and what it says */
     const struct experiment_cluster *settings;
     uint64_t seed;
+    bool bare; /* servers without shards: nobody has said /init yet */
 };
 
 struct testbed {

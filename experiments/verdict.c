@@ -82,6 +82,23 @@ static void judge_rows(const struct run *run, cJSON *reasons)
             n, n_loads, sample, *phase ? ", " : "", phase, doubt);
 }
 
+/* What a reader must know of points that are not there, or whose rows nobody looked for. */
+static void warn_of_points(const struct run *run, cJSON *warnings)
+{
+    const struct experiment *experiment = run->experiment;
+    const char *store = NULL;
+    for (size_t i = 0; i < experiment->n_left_out; i++)
+        say(warnings, "left out: %s", experiment->left_out[i]);
+    for (size_t i = 0; i < experiment_n_points(experiment) && !store; i++) {
+        struct experiment_settings settings;
+        experiment_point(experiment, i, &settings);
+        if (experiment_has_database(&settings) && experiment_store_forgets(&settings.cluster))
+            store = settings.cluster.store;
+    }
+    if (store)
+        say(warnings, "store %s keeps no rows: what it was given was not looked for", store);
+}
+
 /* Every request ended once, and every good answer came from a server that was there at the start.
  */
 static void judge_counts(const struct run *run, cJSON *reasons)
@@ -206,6 +223,7 @@ cJSON *verdict_judge(const struct run *run, const struct summary *summary)
     cJSON *reasons = cJSON_CreateArray();
     cJSON *warnings = cJSON_CreateArray();
     judge_completeness(run, reasons);
+    warn_of_points(run, warnings);
     bool events = run->experiment->events.n > 0;
     bool database = run_has_database(run);
     if (events)

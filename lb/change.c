@@ -9,6 +9,11 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "table/batch.h"
+#include "table/plain.h"
+
+/* What a call keeps for the next change: of the words for servers, of the rest. */
+#define KEEP_BYTES ((size_t)16 * 1024)
+#define KEEP_ARENA_BYTES ((size_t)64 * 1024)
 
 struct reading {
     const struct snapshot *snapshot;
@@ -106,7 +111,7 @@ static int read_rows(struct reading *reading, const cJSON *array, struct err *er
         reading->rows[i].text = text;
         text += reading->rows[i].n_bytes;
     }
-    return order_rows(reading, err);
+    return 0;
 }
 
 /* /update and /del: the key, and the row that it is to have. */
@@ -183,7 +188,7 @@ static int split(struct reading *reading, struct err *err)
         part->n_bytes = buf_len(&change->text) - n_before;
     }
     change->n_keys = reading->n_rows;
-    const char *text = buf_head(&change->text);
+    const char *text = buf_head(&change->text); /* only now: it has moved while it grew */
     for (size_t i = 0; i < change->n_parts; i++) {
         change->parts[i].text = text;
         text += change->parts[i].n_bytes;
@@ -191,54 +196,76 @@ static int split(struct reading *reading, struct err *err)
     return 0;
 }
 
-static int read_all(struct reading *reading, const cJSON *tree, struct err *err)
+static int read_tree(struct reading *reading, struct http_view body, struct err *err)
 {
-    int rc = reading->change->type == CHANGE_WRITE ? read_rows(reading, json_get(tree, "data"), err)
-                                                   : read_keyed(reading, tree, err);
-    if (rc == 0)
-        rc = split(reading, err);
-    if (rc == 0 && buf_len(&reading->change->text) > CHANGE_MAX_BYTES)
-        rc = err_set(err, -EMSGSIZE, "the rows come to more than %u MiB: send fewer at a time",
-                     CHANGE_MAX_BYTES >> 20);
+    enum change_type type = reading->change->type;
+    cJSON *tree = read_object(body, type == CHANGE_WRITE ? "data" : key_column(reading),
+                              type == CHANGE_UPDATE ? "data" : NULL, err);
+    if (!tree)
+        return -EINVAL;
+    int rc = type == CHANGE_WRITE ? read_rows(reading, json_get(tree, "data"), err)
+                                  : read_keyed(reading, tree, err);
+    cJSON_Delete(tree);
     return rc;
 }
 
-unsigned change_read(const struct snapshot *snapshot, enum change_type type, struct http_view body,
-                     struct change *ret_change, struct err *err)
+static bool read_plain(struct reading *reading, struct http_view body)
 {
-    struct change change = {.type = type};
-    struct reading reading = {.snapshot = snapshot, .change = &change};
-    const char *column = key_column(&reading);
-    cJSON *tree = read_object(body, type == CHANGE_WRITE ? "data" : column,
-                              type == CHANGE_UPDATE ? "data" : NULL, err);
-    if (!tree)
-        return 400;
-    arena_init(&change.arena);
-    buf_init(&change.text, 0);
+    return reading->change->type == CHANGE_WRITE && body.len > 0 &&
+           plain_read_rows(reading->snapshot->schema, body.at, body.len, &reading->change->arena,
+                           &reading->rows, &reading->n_rows);
+}
+
+unsigned change_read(const struct snapshot *snapshot, enum change_type type, struct http_view body,
+                     struct change *change, struct err *err)
+{
+    struct reading reading = {.snapshot = snapshot, .change = change};
+    change->type = type;
     buf_init(&reading.rows_text, 0);
-    int rc = read_all(&reading, tree, err);
+    int rc = read_plain(&reading, body) ? 0 : read_tree(&reading, body, err);
+    if (rc == 0)
+        rc = order_rows(&reading, err);
+    if (rc == 0)
+        rc = split(&reading, err);
+    if (rc == 0 && buf_len(&change->text) > CHANGE_MAX_BYTES)
+        rc = err_set(err, -EMSGSIZE, "the rows come to more than %u MiB: send fewer at a time",
+                     CHANGE_MAX_BYTES >> 20);
     buf_done(&reading.rows_text);
-    cJSON_Delete(tree);
-    if (rc == 0) {
-        *ret_change = change;
+    if (rc == 0)
         return 0;
-    }
-    change_done(&change);
+    change_reset(change);
     return rc == -EMSGSIZE ? 413 : 400;
 }
 
-void change_done(struct change *change)
+void change_reset(struct change *change)
 {
-    buf_done(&change->text);
-    arena_done(&change->arena);
+    buf_clear(&change->text);
+    buf_shrink(&change->text, KEEP_BYTES);
+    if (arena_bytes(&change->arena) <= KEEP_ARENA_BYTES)
+        arena_reset(&change->arena);
+    else
+        arena_done(&change->arena);
+    change->n_keys = change->n_parts = 0;
+    change->keys = NULL;
+    change->parts = NULL;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------
  */
 
+void change_call_reset(struct change_call *call)
+{
+    change_reset(&call->change);
+    call->home = NULL;
+    call->exchange = NULL;
+    call->status = 0;
+    call->message[0] = call->reason[0] = '\0';
+}
+
 void change_call_free(struct change_call *call)
 {
-    change_done(&call->change);
+    buf_done(&call->change.text);
+    arena_done(&call->change.arena);
     free(call);
 }
 

@@ -41,15 +41,18 @@ struct change {
     struct arena arena;        /* holds the rest */
 };
 
-/* Reads a body. 0; or what to answer, 400 or 413, with the reason; then there is nothing to free.
- * The snapshot must have a schema; it is not needed after the call. */
+/* Reads a body into a change that is zeroed or was reset. 0; or what to answer, 400 or 413, with
+ * the reason; then the change is reset. The snapshot must have a schema; neither it nor the body is
+ * needed after the call. */
 unsigned change_read(const struct snapshot *snapshot, enum change_type type, struct http_view body,
-                     struct change *ret_change, struct err *err);
-void change_done(struct change *change);
+                     struct change *change, struct err *err);
+/* Empties it for another one; its memory stays, up to a limit. */
+void change_reset(struct change *change);
 
 /* A change on its way to the writer and back (LETTER_WRITE, LETTER_WRITTEN). */
 struct change_call {
     struct lb_letter base;
+    struct change_call *next_free;   /* the worker's, between two changes */
     struct mailbox *home;            /* of the worker that took it; NULL: the writer's own (ref) */
     struct httpd_exchange *exchange; /* that worker's; the writer only hands it back */
     struct change change;
@@ -59,6 +62,8 @@ struct change_call {
     char reason[ERR_MESSAGE_BYTES]; /* status ≥ 400: in place of the message */
 };
 
+/* Zeroed memory is an empty call. Empties one that was answered, as change_reset() does. */
+void change_call_reset(struct change_call *call);
 void change_call_free(struct change_call *call);
 /* Fills in the answer that the contract has for a change that was made. */
 void change_call_succeed(struct change_call *call);

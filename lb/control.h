@@ -277,6 +277,9 @@ void private_db_done(struct control *control);
 void filling_begin(struct member *member);
 /* If it has all its rows and belongs to no operation, it serves. */
 void filling_check(struct member *member);
+/* The replica has its shard's rows, as told in `filled`: puts that into the timeline. */
+void filling_note_shard(struct control *control, const struct table_shard *shard,
+                        const struct replica *replica);
 /* A replica of the member has all its rows, and that is published: goes on. */
 void filling_replica_ready(struct control *control, uint64_t uid);
 

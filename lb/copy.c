@@ -64,8 +64,8 @@ struct copy {
     struct slot slots[N_SLOTS];
     struct httpc_request whole_calls[2]; /* PHASE_COMPARING: the source's, the target's */
     struct shard_digest wholes[2];
-    size_t n_wholes; /* answers to whole_calls that are awaited */
-    uint64_t n_rows; /* copied */
+    size_t n_wholes;          /* answers to whole_calls that are awaited */
+    uint64_t n_rows, n_bytes; /* copied */
     struct ev_timer pause;
 };
 
@@ -154,6 +154,9 @@ static void succeed(struct copy *copy)
     if (copy->claim)
         atomic_store(&shard->live.valid_idx, copy->wholes[1].n_rows);
     struct replica *replica = database_find_replica(shard, target);
+    replica->filled = (struct timeline_rows){
+        .held = copy->wholes[1].n_rows, .copied = copy->n_rows, .copied_bytes = copy->n_bytes};
+    filling_note_shard(control, shard, replica);
     log_debug("lb", "shard %s: %s, %llu of %llu rows copied", shard->range.name,
               copy->claim ? "claimed" : "equal", (unsigned long long)copy->n_rows,
               (unsigned long long)copy->wholes[1].n_rows);
@@ -328,6 +331,7 @@ static int take_page(struct slot *slot, const struct http_message *answer)
         return -EPROTO;
     cut(slot, item.last);
     slot->copy->n_rows += item.n_rows;
+    slot->copy->n_bytes += answer->body.len;
     slot->step = STEP_BATCH;
     return send_batch(slot->copy, &slot->call, answer->body.at, answer->body.len);
 }

@@ -18,6 +18,7 @@
 
 #include "core/name.h"
 #include "lb/snapshot.h"
+#include "lb/timeline.h"
 #include "table/schema.h"
 #include "table/shard.h"
 
@@ -36,6 +37,7 @@ struct replica {
     enum replica_state state;
     bool has_rows; /* FILLING: may hold rows; pages are compared before they are copied */
     bool whole;    /* FILLING: see above */
+    struct timeline_rows filled; /* READY: what making it so came to */
 };
 
 struct table_shard {

@@ -14,7 +14,7 @@
 #define MAX_COMPARISONS 4u
 /* Of the first look. A server that counts a shard's rows one by one takes a second for a million.
  */
-#define LOOK_S 10.
+#define LOOK_S 6.
 /* Of a hold, the wait for what is under way and for the digests in it. */
 #define HELD_S 2.
 /* No shard is held any more after this. */

@@ -7,7 +7,7 @@
  * The first look stops nothing, and where changes are under way it may see one replica before a
  * change and another after it. So a shard that differed, or whose replica did not answer, is asked
  * again with its changes held (LETTER_HOLD): then all that was acknowledged is on every replica
- * that reads go to, and what differs now differs. A hold lasts for HELD_NS at most, a comparison
+ * that reads go to, and what differs now differs. A hold lasts for HELD_S at most, a comparison
  * for ALL_NS and what its last question takes.
  *
  * 200 {"equal":B,"shards":[{"shard":S,"equal":B,"replicas":[{"server":NAME,"rows":N,

@@ -120,23 +120,42 @@ void filling_begin(struct member *member)
 /* ---- rows -------------------------------------------------------------------------------------
  */
 
+void filling_note_shard(struct control *control, const struct table_shard *shard,
+                        const struct replica *replica)
+{
+    const struct member *member = member_find(control, replica->uid);
+    char detail[TIMELINE_DETAIL_BYTES];
+    /* At the start every replica of every server would have a line. */
+    if (!member || (member->operation && member->operation->type == OPERATION_BOOT))
+        return;
+    snprintf(detail, sizeof(detail), "%s: %llu rows, %llu copied", shard->range.name,
+             (unsigned long long)replica->filled.held, (unsigned long long)replica->filled.copied);
+    timeline_add_rows(&control->timeline, TIMELINE_FILLED, member->uid, member->name, detail,
+                      &replica->filled);
+}
+
 static void note_copied(struct member *member)
 {
     struct control *control = member->control;
     const struct database *database = &control->database;
     char detail[TIMELINE_DETAIL_BYTES];
-    unsigned long long n_rows = 0;
+    struct timeline_rows rows = {0};
     size_t n = 0;
     for (size_t i = 0; i < database->n_shards; i++) {
-        if (!database_find_replica(database->shards[i], member->uid))
+        const struct replica *replica = database_find_replica(database->shards[i], member->uid);
+        if (!replica)
             continue;
         n++;
-        n_rows += atomic_load(&database->shards[i]->live.valid_idx);
+        rows.held += replica->filled.held;
+        rows.copied += replica->filled.copied;
+        rows.copied_bytes += replica->filled.copied_bytes;
     }
     if (n == 0)
         return;
-    snprintf(detail, sizeof(detail), "%zu shards, %llu rows", n, n_rows);
-    timeline_add(&control->timeline, TIMELINE_COPIED, member->uid, member->name, detail);
+    snprintf(detail, sizeof(detail), "%zu shards, %llu rows, %llu copied", n,
+             (unsigned long long)rows.held, (unsigned long long)rows.copied);
+    timeline_add_rows(&control->timeline, TIMELINE_COPIED, member->uid, member->name, detail,
+                      &rows);
 }
 
 void filling_check(struct member *member)

@@ -421,9 +421,6 @@ int intents_open(struct ev_loop *loop, const char *dir, bool sync, struct intent
         }
     }
     if (rc != 0) {
-        struct intent *intent;
-        while ((intent = intents_take_left(intents)))
-            intent_free(intent);
         free(intents->path);
         intents->path = NULL;
         intents_close(intents);
@@ -444,6 +441,9 @@ void intents_close(struct intents *intents)
     if (intents->path)
         pthread_join(intents->thread, NULL);
     mailbox_close(&intents->mailbox);
+    struct intent *intent;
+    while ((intent = intents_take_left(intents)))
+        intent_free(intent);
     if (intents->fd >= 0)
         close(intents->fd);
     buf_done(&intents->text);

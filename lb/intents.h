@@ -66,7 +66,7 @@ bool intents_begin(struct intents *intents, struct intent *intent);
 /* The same with on_ended. */
 bool intents_end(struct intents *intents, struct intent *intent);
 /* Writes what waits, and closes; intents that are open stay in the file, and in memory the
- * caller's. Nothing is told any more. Takes NULL. */
+ * caller's; those that were not taken are freed. Nothing is told any more. Takes NULL. */
 void intents_close(struct intents *intents);
 
 #endif

@@ -47,6 +47,9 @@ struct mariadb_config {
 
 #define MARIADB_DIR_MAX_BYTES 100
 
+/* 0, or -ENOENT naming what is not installed. */
+int mariadb_find_programs(struct err *err);
+
 /* Begins to start or to take over. 0: on_ready or on_failed follows. A negative errno with the
  * reason where it cannot begin: no mariadbd installed (-ENOENT), a folder that is too long or
  * belongs to another LB (-EWOULDBLOCK). */

@@ -124,6 +124,14 @@ static int launch(struct mariadb *mariadb, const char *const *words, struct err 
     return 0;
 }
 
+/* Its own: whoever starts in a folder removes the temporary tables there, other servers' among
+ * them.
+ */
+static char *temporary_folder(const struct mariadb *mariadb)
+{
+    return mem_printf("--tmpdir=%s", mariadb->dir);
+}
+
 int mariadb_launch_install(struct mariadb *mariadb, struct err *err)
 {
     free(mariadb->new_data);
@@ -132,9 +140,11 @@ int mariadb_launch_install(struct mariadb *mariadb, struct err *err)
     char *data = mem_printf("--datadir=%s", mariadb->new_data);
     char *user = mem_printf("--user=%s", mariadb->user);
     char *owner = mem_printf("--auth-root-socket-user=%s", mariadb->user);
+    char *tmp = temporary_folder(mariadb);
     const char *words[] = {find_program(install_paths),
                            "--no-defaults",
                            data,
+                           tmp,
                            owner,
                            "--auth-root-authentication-method=socket",
                            "--skip-name-resolve",
@@ -145,6 +155,7 @@ int mariadb_launch_install(struct mariadb *mariadb, struct err *err)
     free(data);
     free(user);
     free(owner);
+    free(tmp);
     return rc;
 }
 
@@ -170,7 +181,8 @@ int mariadb_launch(struct mariadb *mariadb, struct err *err)
     char *listen = mem_printf("--socket=%s", mariadb->socket);
     char *pid_file = mem_printf("--pid-file=%s/pid", mariadb->dir);
     char *user = mem_printf("--user=%s", mariadb->user);
-    const char *words[] = {find_program(server_paths), "--no-defaults", data, listen, pid_file,
+    char *tmp = temporary_folder(mariadb);
+    const char *words[] = {find_program(server_paths), "--no-defaults", data, tmp, listen, pid_file,
                            "--skip-networking", "--skip-name-resolve", "--skip-log-bin",
                            "--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin",
                            "--performance-schema=OFF",
@@ -191,6 +203,7 @@ int mariadb_launch(struct mariadb *mariadb, struct err *err)
     free(listen);
     free(pid_file);
     free(user);
+    free(tmp);
     return rc;
 }
 
@@ -261,7 +274,8 @@ static const char *pick_line(char *text)
         char *line = end;
         while (line > text && line[-1] != '\n')
             line--;
-        if (strstr(line, "[ERROR]") && !strstr(line, "Aborting"))
+        if ((strstr(line, "[ERROR]") && !strstr(line, "Aborting")) ||
+            strncmp(line, "ERROR:", strlen("ERROR:")) == 0)
             return line;
         if (*last == '\0')
             last = line;

@@ -71,8 +71,6 @@ struct mariadb {
 
 /* ---- mariadb_launch.c ---- */
 
-/* 0, or -ENOENT naming what is not installed. */
-int mariadb_find_programs(struct err *err);
 /* Starts mariadb-install-db into mariadb->new_data, or mariadbd on DIR/data: sets pid and pidfd. 0
  * or a negative errno with the reason. */
 int mariadb_launch_install(struct mariadb *mariadb, struct err *err);

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/format.h"
 #include "core/json.h"
 #include "core/mem.h"
+#include "table/plain.h"
 #include "table/row.h"
 
 /* Replicas of one shard that are tried for one request. */
@@ -27,7 +29,8 @@ struct query_part {
     uint64_t sent_ns;
     uint64_t tried[MAX_TRIES]; /* uids that failed it */
     size_t n_tried;
-    char *rows; /* the texts, joined by commas; NULL until they have come, or when there are none */
+    const char *rows; /* the texts, joined by commas; NULL until they have come, or for none */
+    char *kept;       /* them, when they have to wait for other parts */
     size_t n_bytes;
     char server[NAME_MAX_BYTES + 1]; /* who answered */
 };
@@ -51,7 +54,7 @@ struct query {
 static void query_free(struct query *query)
 {
     for (size_t i = 0; i < query->n_parts; i++)
-        free(query->parts[i].rows);
+        free(query->parts[i].kept);
     query->querier->n_held_bytes -= query->n_bytes;
     free(query);
 }
@@ -59,12 +62,14 @@ static void query_free(struct query *query)
 static void reply(struct query *query)
 {
     struct querier *querier = query->querier;
-    struct buf *out = &querier->scratch;
-    char header[NAME_MAX_BYTES + 32];
+    struct buf *out = &querier->scratch, *header = &querier->request;
     buf_clear(out);
     buf_append_str(out, "{\"shards_queried\":[");
-    for (size_t i = 0; i < query->n_parts; i++)
-        buf_appendf(out, "%s\"%s\"", i > 0 ? "," : "", query->parts[i].shard);
+    for (size_t i = 0; i < query->n_parts; i++) {
+        buf_append_str(out, i > 0 ? ",\"" : "\"");
+        buf_append_str(out, query->parts[i].shard);
+        buf_append(out, "\"", 1);
+    }
     buf_append_str(out, "],\"data\":[");
     bool first = true;
     for (size_t i = 0; i < query->n_parts; i++) {
@@ -79,10 +84,14 @@ static void reply(struct query *query)
     buf_append_str(out, ANSWER_TAIL);
     metric_bump_by(&querier->metrics.bytes, buf_len(out));
     /* CONTRACT.md, Beyond the assignment: who answered, where one did. */
-    if (query->n_parts == 1)
-        snprintf(header, sizeof(header), "X-Quoit-Server: %s\r\n", query->parts[0].server);
-    httpd_reply(query->exchange, 200, "application/json", query->n_parts == 1 ? header : NULL,
-                buf_head(out), buf_len(out));
+    buf_clear(header);
+    if (query->n_parts == 1) {
+        buf_append_str(header, "X-Quoit-Server: ");
+        buf_append_str(header, query->parts[0].server);
+        buf_append_str(header, "\r\n");
+    }
+    httpd_reply(query->exchange, 200, "application/json", buf_str(header), buf_head(out),
+                buf_len(out));
     buf_clear(out);
     buf_shrink(out, KEEP_BYTES);
 }
@@ -161,16 +170,31 @@ static struct upstream *choose(const struct query_part *part)
     return doubtful;
 }
 
-static size_t format_request(const struct query_part *part, char *text, size_t size)
+/* A server's POST /read for the part; until the next one is made. */
+static const struct buf *format_request(const struct query_part *part)
 {
-    char body[384];
-    int n_body =
-        snprintf(body, sizeof(body), "{\"shard\":\"%s\",\"%s\":{\"low\":%lld,\"high\":%lld}}",
-                 part->shard, part->query->column, (long long)part->low, (long long)part->high);
-    return (size_t)snprintf(text, size,
-                            "POST /read HTTP/1.1\r\nHost: quoit\r\n"
-                            "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-                            n_body, body);
+    struct buf *out = &part->query->querier->request;
+    const char *column = part->query->column;
+    char low[FORMAT_INT64_BYTES], high[FORMAT_INT64_BYTES], length[FORMAT_INT64_BYTES];
+    const char *low_text = format_int64(part->low, low),
+               *high_text = format_int64(part->high, high);
+    size_t n_body = strlen("{\"shard\":\"\",\"\":{\"low\":,\"high\":}}") + strlen(part->shard) +
+                    strlen(column) + strlen(low_text) + strlen(high_text);
+    buf_clear(out);
+    buf_append_str(out, "POST /read HTTP/1.1\r\nHost: quoit\r\n"
+                        "Content-Type: application/json\r\n");
+    buf_append_str(out, "Content-Length: ");
+    buf_append_str(out, format_int64((int64_t)n_body, length));
+    buf_append_str(out, "\r\n\r\n{\"shard\":\"");
+    buf_append_str(out, part->shard);
+    buf_append_str(out, "\",\"");
+    buf_append_str(out, column);
+    buf_append_str(out, "\":{\"low\":");
+    buf_append_str(out, low_text);
+    buf_append_str(out, ",\"high\":");
+    buf_append_str(out, high_text);
+    buf_append_str(out, "}}");
+    return out;
 }
 
 /* To a replica of the shard; with none left the part is over. */
@@ -179,12 +203,11 @@ static void send_part(struct query_part *part)
     struct query *query = part->query;
     struct routes *routes = query->querier->routes;
     struct upstream *upstream;
-    char text[640];
-    size_t n = format_request(part, text, sizeof(text));
+    const struct buf *text = format_request(part);
     while (query->status == 0 && !routes->ending && (upstream = choose(part))) {
         part->upstream = upstream;
         part->sent_ns = routes->turn_ns;
-        if (upstream_send(upstream, part->channel, &part->call, text, n) == 0)
+        if (upstream_send(upstream, part->channel, &part->call, buf_head(text), buf_len(text)) == 0)
             return;
         part->tried[part->n_tried++] = upstream->uid;
     }
@@ -222,8 +245,9 @@ static void take_rows(struct query_part *part, struct http_view rows)
     } else if (querier->n_held_bytes + rows.len > QUERY_MAX_HELD_BYTES) {
         fail(query, 503, "too many long answers are under way");
     } else if (rows.len > 0 && query->status == 0) {
-        part->rows = mem_alloc(rows.len);
-        memcpy(part->rows, rows.at, rows.len);
+        part->rows = rows.at; /* as long as the answer is looked at: a part alone ends now */
+        if (query->n_parts > 1)
+            part->rows = part->kept = memcpy(mem_alloc(rows.len), rows.at, rows.len);
         part->n_bytes = rows.len;
         query->n_bytes += rows.len;
         querier->n_held_bytes += rows.len;
@@ -288,11 +312,18 @@ static int read_range(const char *column, const cJSON *tree, int64_t *ret_low, i
     return rc;
 }
 
-static int read_body(const char *column, struct http_view body, int64_t *ret_low, int64_t *ret_high,
-                     struct err *err)
+static int read_body(const struct schema *schema, struct http_view body, int64_t *ret_low,
+                     int64_t *ret_high, struct err *err)
 {
+    const char *column = schema->columns[0].name;
+    struct plain_range plain;
     if (body.len == 0)
         return err_set(err, -EINVAL, "the body is empty: it must be a JSON object");
+    if (plain_read_range(schema, body.at, body.len, &plain) && !plain.shard) {
+        *ret_low = plain.low;
+        *ret_high = plain.high;
+        return 0;
+    }
     cJSON *tree = json_parse(body.at, body.len, err);
     if (!tree) {
         err_prefix(err, "the body is no JSON");
@@ -345,7 +376,7 @@ void query_begin(struct querier *querier, struct httpd_exchange *exchange, uint6
     int64_t low, high;
     struct err err = {0};
     metric_bump(&querier->metrics.reads);
-    if (read_body(schema->columns[0].name, exchange->request->body, &low, &high, &err) != 0) {
+    if (read_body(schema, exchange->request->body, &low, &high, &err) != 0) {
         httpd_refuse(exchange, 400, "%s", err.message);
         return;
     }
@@ -361,11 +392,13 @@ void querier_init(struct querier *querier, struct routes *routes)
 {
     *querier = (struct querier){.routes = routes};
     buf_init(&querier->scratch, 0);
+    buf_init(&querier->request, 0);
 }
 
 void querier_done(struct querier *querier)
 {
     buf_done(&querier->scratch);
+    buf_done(&querier->request);
 }
 
 /* ---- metrics ----------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ extern const struct metric_set query_metric_set;
 struct querier {
     struct routes *routes; /* (ref) */
     size_t n_held_bytes;
-    struct buf scratch;
+    struct buf scratch, request;
     struct query_metrics metrics;
 };
 

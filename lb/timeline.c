@@ -1,5 +1,6 @@
 #include "lb/timeline.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "core/clock.h"
@@ -11,17 +12,29 @@ static const char *const step_names[] = {
     [TIMELINE_KILLED] = "killed",   [TIMELINE_DETECTED] = "detected",
     [TIMELINE_OUT] = "out",         [TIMELINE_DRAINING] = "draining",
     [TIMELINE_DRAINED] = "drained", [TIMELINE_EXITED] = "exited",
-    [TIMELINE_FAILED] = "failed",
+    [TIMELINE_FAILED] = "failed",   [TIMELINE_FILLED] = "filled",
 };
+
+static bool has_rows(enum timeline_step step)
+{
+    return step == TIMELINE_FILLED || step == TIMELINE_COPIED;
+}
 
 void timeline_add(struct timeline *timeline, enum timeline_step step, uint64_t uid,
                   const char *server, const char *detail)
+{
+    timeline_add_rows(timeline, step, uid, server, detail, &(struct timeline_rows){0});
+}
+
+void timeline_add_rows(struct timeline *timeline, enum timeline_step step, uint64_t uid,
+                       const char *server, const char *detail, const struct timeline_rows *rows)
 {
     struct timeline_event *event = &timeline->events[timeline->n++ % TIMELINE_EVENTS];
     event->step = step;
     event->wall_ns = clock_wall_ns();
     event->monotonic_ns = clock_now_ns();
     event->uid = uid;
+    event->rows = *rows;
     snprintf(event->server, sizeof(event->server), "%s", server);
     snprintf(event->detail, sizeof(event->detail), "%s", detail ? detail : "");
 }
@@ -42,6 +55,11 @@ cJSON *timeline_json(const struct timeline *timeline)
         json_add_uint64(object, "uid", event->uid);
         if (event->detail[0])
             cJSON_AddStringToObject(object, "detail", event->detail);
+        if (has_rows(event->step)) {
+            json_add_uint64(object, "rows", event->rows.held);
+            json_add_uint64(object, "copied_rows", event->rows.copied);
+            json_add_uint64(object, "copied_bytes", event->rows.copied_bytes);
+        }
         cJSON_AddItemToArray(array, object);
     }
     return array;

@@ -15,7 +15,8 @@
 enum timeline_step {
     TIMELINE_SPAWNED,  /* a server was asked for */
     TIMELINE_LISTENS,  /* it says where */
-    TIMELINE_COPIED,   /* all its shards have their rows; the detail counts them */
+    TIMELINE_FILLED,   /* one of its shards is equal to its source, by count and checksum */
+    TIMELINE_COPIED,   /* all its shards are */
     TIMELINE_SERVING,  /* it is in the placement */
     TIMELINE_KILLED,   /* POST /cluster/kill was told to the spawner */
     TIMELINE_DETECTED, /* its death or hanging is known; the detail says from where */
@@ -26,12 +27,20 @@ enum timeline_step {
     TIMELINE_FAILED, /* it could not be started */
 };
 
+/* Of TIMELINE_FILLED and TIMELINE_COPIED. */
+struct timeline_rows {
+    uint64_t held;         /* rows that the replicas have now */
+    uint64_t copied;       /* sent to them for that; fewer where they had rows already */
+    uint64_t copied_bytes; /* as they went over the network */
+};
+
 struct timeline_event {
     enum timeline_step step;
     uint64_t wall_ns, monotonic_ns;
     uint64_t uid;
     char server[NAME_MAX_BYTES + 1];
     char detail[TIMELINE_DETAIL_BYTES];
+    struct timeline_rows rows;
 };
 
 struct timeline {
@@ -42,9 +51,14 @@ struct timeline {
 /* detail may be NULL. */
 void timeline_add(struct timeline *timeline, enum timeline_step step, uint64_t uid,
                   const char *server, const char *detail);
+/* The same with rows. */
+void timeline_add_rows(struct timeline *timeline, enum timeline_step step, uint64_t uid,
+                       const char *server, const char *detail, const struct timeline_rows *rows);
 /* An array, oldest first:
- * {"at":ISO,"monotonic_ns":…,"step":"detected","server":…,"uid":…,"detail":…}. For cJSON_Delete().
- */
+ *
+ *     {"at":ISO,"monotonic_ns":…,"step":"detected","server":…,"uid":…,"detail":…}
+ *
+ * and of rows "rows", "copied_rows", "copied_bytes". For cJSON_Delete(). */
 cJSON *timeline_json(const struct timeline *timeline);
 
 #endif

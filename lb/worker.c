@@ -24,6 +24,8 @@
 #define STOP_STEP_S 0.01
 #define STOP_AFTER_NS (5 * NS_PER_S)
 #define MAX_ADMIN_CALLS 256
+/* Changes that were answered, kept with their memory for those to come. */
+#define KEEP_CALLS 256u
 /* Of a path in a refusal, so that the words after it stand within its 1 KiB. */
 #define MAX_TOLD_PATH_BYTES 900u
 
@@ -35,7 +37,9 @@ struct worker {
     struct httpd *httpd;
     struct routes routes;
     struct querier querier;
-    struct writer *writer; /* worker 0 alone */
+    struct writer *writer;          /* worker 0 alone */
+    struct change_call *free_calls; /* linked by ->next_free */
+    size_t n_free_calls;
     struct rng rng;
     struct ev_check turn_check;
     struct ev_timer expire_timer, stop_timer;
@@ -277,6 +281,28 @@ static void pass_answer(struct worker *worker, struct admin_call *call)
 /* ---- rows -------------------------------------------------------------------------------------
  */
 
+static struct change_call *take_call(struct worker *worker)
+{
+    struct change_call *call = worker->free_calls;
+    if (!call)
+        return mem_zalloc(1, sizeof(*call));
+    worker->free_calls = call->next_free;
+    worker->n_free_calls--;
+    return call;
+}
+
+static void put_call(struct worker *worker, struct change_call *call)
+{
+    if (worker->n_free_calls == KEEP_CALLS) {
+        change_call_free(call);
+        return;
+    }
+    change_call_reset(call);
+    call->next_free = worker->free_calls;
+    worker->free_calls = call;
+    worker->n_free_calls++;
+}
+
 static void answer_change(struct worker *worker, struct change_call *call)
 {
     struct httpd_exchange *exchange = call->exchange;
@@ -289,7 +315,7 @@ static void answer_change(struct worker *worker, struct change_call *call)
     } else {
         httpd_refuse(exchange, call->status, "%s", call->reason);
     }
-    change_call_free(call);
+    put_call(worker, call);
 }
 
 static void on_written(void *context, struct change_call *call)
@@ -303,14 +329,14 @@ static void begin_change(struct worker *worker, struct httpd_exchange *exchange,
 {
     const struct snapshot *snapshot = worker->routes.snapshot;
     struct err err = {0};
-    struct change_call *call = mem_zalloc(1, sizeof(*call));
+    struct change_call *call = take_call(worker);
     unsigned status = worker->stopping ? 503
                                        : change_read(snapshot, type, exchange->request->body,
                                                      &call->change, &err);
     if (status != 0) {
         httpd_refuse(exchange, status, "%s",
                      worker->stopping ? "the load balancer is ending" : err.message);
-        free(call);
+        put_call(worker, call);
         return;
     }
     call->base.type = LETTER_WRITE;
@@ -430,6 +456,8 @@ static void end(struct worker *worker)
     querier_done(&worker->querier);
     writer_free(worker->writer);
     worker->writer = NULL;
+    while (worker->free_calls)
+        change_call_free(take_call(worker));
     ev_timer_stop(worker->loop, &worker->expire_timer);
     routes_tell_control(&worker->routes, LETTER_STOPPED, 0, 0);
     ev_break(worker->loop, EVBREAK_ALL);
@@ -467,7 +495,7 @@ static void on_stop_timer(struct ev_loop *loop, struct ev_timer *timer, int even
     if (worker->n_admin > 0 || worker->n_changes > 0)
         return; /* the control loop and the writer answer every call before they end */
     part(worker);
-    if (worker->n_joined > 0)
+    if (worker->n_joined > 0 || (worker->writer && !writer_is_idle(worker->writer)))
         return;
     if (httpd_n_connections(worker->httpd) == 0 || late) {
         ev_timer_stop(loop, timer);

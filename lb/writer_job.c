@@ -197,6 +197,19 @@ static bool give_up(struct item *item)
     return true;
 }
 
+/* What is told of the shard's rows, where replicas said it now: the least that one of them has. */
+static void count_rows(const struct run *run)
+{
+    uint64_t n_rows = UINT64_MAX;
+    for (size_t i = 0; i < run->n_items; i++) {
+        const struct item *item = &run->items[i];
+        if (counts(item) && item->says_rows && item->base.n_rows < n_rows)
+            n_rows = item->base.n_rows;
+    }
+    if (n_rows != UINT64_MAX && run->lane->live)
+        atomic_store_explicit(&run->lane->live->valid_idx, n_rows, memory_order_relaxed);
+}
+
 /* ---- undoing ----------------------------------------------------------------------------------
  */
 
@@ -234,6 +247,9 @@ static void advance_undo(struct job *job)
         struct run *run = &job->runs[i];
         for (size_t k = 0; k < run->n_items; k++) {
             struct item *item = &run->items[k];
+            /* Where rows were, one was removed, and so the rest were counted. */
+            item->says_rows =
+                item->undone && item->base.verdict == OUTLET_OK && item->written == OUTLET_OK;
             if (!item->undone || item->base.verdict == OUTLET_OK || give_up(item))
                 continue;
             is_undone = false;
@@ -243,6 +259,7 @@ static void advance_undo(struct job *job)
                              "does not answer; rows of shard %s may be there",
                              item->target->name, run->part->shard.name);
         }
+        count_rows(run);
     }
     if (is_undone && job->unknown)
         change_call_fail(job->call, 503, "a shard's replicas did not answer; nothing was changed");
@@ -278,16 +295,6 @@ static bool is_made(struct job *job)
         }
     }
     return true;
-}
-
-static void count_rows(const struct run *run)
-{
-    uint64_t n_rows = UINT64_MAX;
-    for (size_t i = 0; i < run->n_items; i++)
-        if (counts(&run->items[i]) && run->items[i].n_rows < n_rows)
-            n_rows = run->items[i].n_rows;
-    if (n_rows != UINT64_MAX && run->lane->live)
-        atomic_store_explicit(&run->lane->live->valid_idx, n_rows, memory_order_relaxed);
 }
 
 /* No replica made the change, as far as is known: one that may have made it could differ from those
@@ -369,7 +376,7 @@ static void take_verdicts(struct job *job)
         for (size_t k = 0; k < job->runs[i].n_items; k++) {
             struct item *item = &job->runs[i].items[k];
             item->written = item->base.verdict;
-            item->n_rows = item->base.n_rows;
+            item->says_rows = item->written == OUTLET_OK;
         }
 }
 

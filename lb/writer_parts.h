@@ -61,10 +61,10 @@ struct item {
     struct target *target;
     bool checked;                /* CHECKING: this one was asked */
     enum outlet_verdict written; /* what WRITING came to */
-    uint64_t n_rows;
-    bool undone;      /* UNDOING: told to take it back */
-    bool needs_fence; /* the answer waits for its fence, */
-    bool is_demoted;  /* or for its demotion */
+    bool says_rows;              /* base.n_rows is of now */
+    bool undone;                 /* UNDOING: told to take it back */
+    bool needs_fence;            /* the answer waits for its fence, */
+    bool is_demoted;             /* or for its demotion */
 };
 
 /* One shard's part in a job. */

@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/ready.h"
 #include "loadgen/generator.h"
 #include "loadgen/progress.h"
 
@@ -191,6 +192,8 @@ static int drive(struct load *load, struct err *err)
         for (uint32_t i = 0; i < n_started; i++)
             generator_stop(load->generators[i], 0);
     } else {
+        if (load->config->ready_fd > 0) /* if nobody reads it, so be it */
+            ready_tell(load->config->ready_fd, &load->config->addr);
         ev_run(load->loop, 0);
     }
     for (uint32_t i = 0; i < n_started; i++)

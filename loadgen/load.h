@@ -24,6 +24,7 @@ struct load_config {
     /* Limits, timeout, window, threads, seed and the open loop's plan are taken from here. */
     struct result_settings settings;
     FILE *progress; /* where progress is shown; NULL: nowhere */
+    int ready_fd;   /* told (core/ready.h) whom it loads, when it begins, and closed; 0: none */
 };
 
 /* Runs it to its end, or until SIGINT or SIGTERM: then nothing more is sent, what is in flight has

@@ -369,7 +369,8 @@ int workload_db_new(const struct spec *spec, const char *keys, const struct keys
         return rc;
     }
     const uint64_t *percent = db->mix.percent;
-    db->all_there = percent[DB_INSERT] == 0 && percent[DB_DELETE] == 0;
+    db->all_there =
+        percent[DB_INSERT] == 0 && percent[DB_DELETE] == 0 && db->mix.found == DB_FOUND_ALL;
     uint64_t most = percent[DB_SCAN] ? db->mix.width : 1;
     bool reads = percent[DB_READ] || percent[DB_SCAN] || percent[DB_RMW];
     db->workload.keep_body_bytes = reads ? KEEP_BYTES_HEAD + most * KEEP_BYTES_EACH : 0;

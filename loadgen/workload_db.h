@@ -29,6 +29,12 @@ enum workload_db_action {
 
 enum workload_db_order { DB_ORDER_RANDOM, DB_ORDER_ASCENDING };
 
+/* What a read must find. */
+enum workload_db_found {
+    DB_FOUND_ALL, /* every key of its range, where no request adds or removes rows */
+    DB_FOUND_ANY, /* no matter how many, as of a store that keeps none */
+};
+
 /* What the options fill, for every member alike. */
 struct workload_db_mix {
     uint64_t low, ids; /* the keys low … low + ids − 1 */
@@ -36,6 +42,7 @@ struct workload_db_mix {
     uint64_t width;    /* keys of a scan */
     int order;         /* of inserted ids */
     bool latest;       /* the newest keys are the most popular */
+    int found;         /* enum workload_db_found */
     bool any_width;    /* of scans: from 1 to width, equally often */
     uint64_t percent[DB_N_ACTIONS];
 };

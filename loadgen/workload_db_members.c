@@ -37,6 +37,12 @@
         .metavar = "N", .fallback = "1", .min = 1, .max = MAX_WIDTH,                               \
         .help = "keys of a range read"                                                             \
     }
+#define FOUND_ROW                                                                                  \
+    {                                                                                              \
+        .name = "found", .type = OPTION_CHOICE, .offset = offsetof(struct workload_db_mix, found), \
+        .choices = "all|any", .fallback = "all",                                                   \
+        .help = "a read must find every key that is to be there, or may find none"                 \
+    }
 #define PERCENT_ROW(word, action, text)                                                            \
     {                                                                                              \
         .name = (word), .type = OPTION_U64,                                                        \
@@ -45,12 +51,13 @@
     }
 
 static const struct option_def write_options[] = {RANGE_ROWS, INSERT_ROWS, {.name = NULL}};
-static const struct option_def read_options[] = {RANGE_ROWS, WIDTH_ROW, {.name = NULL}};
+static const struct option_def read_options[] = {RANGE_ROWS, WIDTH_ROW, FOUND_ROW, {.name = NULL}};
 static const struct option_def preset_options[] = {RANGE_ROWS, {.name = NULL}};
 static const struct option_def mix_options[] = {
     RANGE_ROWS,
     INSERT_ROWS,
     WIDTH_ROW,
+    FOUND_ROW,
     PERCENT_ROW("read", DB_READ, "of the requests read a key"),
     PERCENT_ROW("scan", DB_SCAN, "read `width` keys"),
     PERCENT_ROW("update", DB_UPDATE, "replace a row"),

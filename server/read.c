@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "server/service.h"
+#include "table/plain.h"
 
 /* What is left free for an answer's closing brackets and the next shard's name. */
 #define TAIL_BYTES 256u
@@ -67,6 +68,30 @@ static int read_range(const struct service *service, const cJSON *body, int64_t 
     return rc;
 }
 
+/* The body of a /read, with the replica that it names. */
+static int read_call(struct service *service, const struct http_message *request,
+                     struct replica **ret_replica, int64_t *ret_low, int64_t *ret_last,
+                     struct err *err)
+{
+    const struct schema *schema = &service->schema;
+    const char *names[] = {"shard", schema->columns[0].name, NULL};
+    struct plain_range plain;
+    cJSON *body;
+    if (service->replicas && request->body.len > 0 &&
+        plain_read_range(schema, request->body.at, request->body.len, &plain) && plain.shard &&
+        (*ret_replica = replica_find(service, plain.shard, plain.n_shard)) != NULL) {
+        *ret_low = plain.low;
+        *ret_last = plain.high;
+        return 0;
+    }
+    int rc = body_read_call(service, request, names, &body, ret_replica, err);
+    if (rc != 0)
+        return rc;
+    rc = read_range(service, body, ret_low, ret_last, err);
+    cJSON_Delete(body);
+    return rc;
+}
+
 static void finish_read(struct job *job)
 {
     if (!check_read(job, &job->ops[0]))
@@ -79,14 +104,9 @@ void answer_read(struct service *service, struct httpd_exchange *exchange)
 {
     struct err err = {0};
     struct job *job = job_new(service, exchange);
-    const char *names[] = {"shard", service->schema.columns[0].name, NULL};
-    cJSON *body = NULL;
     struct replica *replica;
     int64_t low, last;
-    int rc = body_read_call(service, exchange->request, names, &body, &replica, &err);
-    if (rc == 0)
-        rc = read_range(service, body, &low, &last, &err);
-    cJSON_Delete(body);
+    int rc = read_call(service, exchange->request, &replica, &low, &last, &err);
     if (rc != 0) {
         job_refuse(job, rc, "%s", err.message);
         return;

@@ -14,27 +14,10 @@
 /* ---- numbers as text --------------------------------------------------------------------------
  */
 
-#define INTEGER_BYTES 20 /* "-9223372036854775808" */
-
-/* Writes the digits at the end of text[INTEGER_BYTES]; returns where they begin. */
-static char *format_integer(int64_t value, char *text)
-{
-    char *at = text + INTEGER_BYTES;
-    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    do {
-        *--at = (char)('0' + left % 10);
-        left /= 10;
-    } while (left > 0);
-    if (value < 0)
-        *--at = '-';
-    return at;
-}
-
 static int append_integer(struct buf *out, int64_t value)
 {
-    char text[INTEGER_BYTES];
-    const char *at = format_integer(value, text);
-    return buf_append(out, at, (size_t)(text + INTEGER_BYTES - at));
+    char text[FORMAT_INT64_BYTES];
+    return buf_append_str(out, format_int64(value, text));
 }
 
 /* Whether an integer says it too, which is then how it is said. */
@@ -217,11 +200,10 @@ static size_t read_number(const char *text, size_t n, struct row_value *value)
     value->text = text;
     value->n_bytes = len;
     if (read_digits(text, len, &value->integer)) {
-        char canonical[INTEGER_BYTES];
-        const char *at = format_integer(value->integer, canonical);
+        /* Of what are digits and within int64, no other form says the same but these. */
+        size_t first = text[0] == '-';
         value->type = ROW_INTEGER;
-        size_t n_canonical = (size_t)(canonical + INTEGER_BYTES - at);
-        return n_canonical == len && memcmp(at, text, len) == 0 ? len : 0;
+        return text[first] == '0' && (first == 1 || len > 1) ? 0 : len;
     }
     char copy[FORMAT_DOUBLE_BYTES], canonical[FORMAT_DOUBLE_BYTES];
     if (len == 0 || len >= sizeof(copy) || memchr(text, '\0', len))
@@ -253,8 +235,9 @@ static size_t read_value(const struct column *column, const char *text, size_t n
     return inside + 2;
 }
 
-int row_take_apart(const struct schema *schema, const char *text, size_t n,
-                   struct row_value *values, struct err *err)
+/* Up to the row's end, whatever follows. */
+static int scan(const struct schema *schema, const char *text, size_t n, struct row_value *values,
+                size_t *ret_len, struct err *err)
 {
     size_t at = 0;
     for (size_t i = 0; i < schema->n_columns; i++) {
@@ -273,13 +256,31 @@ int row_take_apart(const struct schema *schema, const char *text, size_t n,
                            column->name, at);
         at += len;
     }
-    if (n - at != 1 || text[at] != '}')
+    if (at == n || text[at] != '}')
         return err_set(err, -EINVAL, "the row does not end at byte %zu", at);
+    at++;
     if (values[0].type != ROW_INTEGER)
         return err_set(err, -EINVAL, "the key is no integer");
-    if (n > ROW_MAX_BYTES)
+    if (at > ROW_MAX_BYTES)
         return err_set(err, -EINVAL, "the row is longer than %u bytes", ROW_MAX_BYTES);
+    *ret_len = at;
     return 0;
+}
+
+int row_take_apart(const struct schema *schema, const char *text, size_t n,
+                   struct row_value *values, struct err *err)
+{
+    size_t len;
+    int rc = scan(schema, text, n, values, &len, err);
+    if (rc == 0 && len != n)
+        rc = err_set(err, -EINVAL, "the row does not end at byte %zu", len - 1);
+    return rc;
+}
+
+size_t row_scan(const struct schema *schema, const char *text, size_t n, struct row_value *values)
+{
+    size_t len;
+    return scan(schema, text, n, values, &len, NULL) == 0 ? len : 0;
 }
 
 void row_unescape(const struct row_value *value, struct buf *out)

@@ -52,6 +52,8 @@ int row_key_from_json(const cJSON *node, const char *what, int64_t *ret_key, str
 /* Takes a text apart into values[n_columns] and proves that it is canonical. 0 or -EINVAL. */
 int row_take_apart(const struct schema *schema, const char *text, size_t n,
                    struct row_value *values, struct err *err);
+/* The same of a row that text begins with: its length, or 0 where it begins with none. */
+size_t row_scan(const struct schema *schema, const char *text, size_t n, struct row_value *values);
 /* Appends a ROW_TEXT value's bytes, unescaped. */
 void row_unescape(const struct row_value *value, struct buf *out);
 /* Appends the canonical text of values, whose ROW_TEXT are plain bytes, not escaped. As

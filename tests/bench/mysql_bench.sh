@@ -11,8 +11,8 @@
 # times as many, which is what is counted and compared. Rows of a request are of one shard
 # (ascending) or of all (random), which the load balancer then makes a change of all shards or none.
 #
-# In a network namespace of its own, on two cores, in turns. Each run begins with an empty cluster,
-# and ends with a count of its rows.
+# In a network namespace of its own, on two cores, in turns. Each run begins with an empty cluster;
+# after it the replicas are compared and counted.
 set -euo pipefail
 
 program=$(realpath "$1")
@@ -81,16 +81,18 @@ begin_cluster() {
 
 # measure REPLICAS IN_FLIGHT ROWS ORDER
 measure() {
-    local alone through what="$1.$2.$3.$4" rows
+    local alone through what="$1.$2.$3.$4"
     begin_cluster "$1"
     alone=$("$direct" direct "$socket" "$2" "$3" "$seconds")
-    "$program" load -q --client raw -c "$2" -d "$seconds" --json "$dir/run.json" \
+    "$program" load -q --client raw --verify none -c "$2" -d "$seconds" --json "$dir/run.json" \
         --workload "db-write:ids=$((4 * size)),rows=$3,order=$4" "http://$address" >"$dir/out" 2>&1 || {
         cat "$dir/out" >&2
         die "the load failed"
     }
-    rows=$(curl -sf "http://$address/cluster" | jq '[.ShardT[].valid_idx] | add')
-    [ "$rows" = $(($(jq .ok "$dir/run.json") * $3)) ] || die "rows were acknowledged that are not there"
+    curl -sf "http://$address/cluster/digest" |
+        jq -e --argjson wanted $(($(jq .ok "$dir/run.json") * $3)) \
+            '.equal and ([.shards[].replicas[0].rows] | add) == $wanted' >/dev/null ||
+        die "the replicas differ, or are not the rows that were acknowledged"
     through=$(jq ".rate * $3 * $1" "$dir/run.json")
     end_cluster
     echo "$alone" >>"$dir/$what.alone"

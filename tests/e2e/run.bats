@@ -182,7 +182,7 @@ small_result() { # NAME FILE
 }
 
 @test "A4: shares by hash, by hash and N, and the blame" {
-    run_small A4 --set experiment.repeats=1
+    run_small LB-A4 --set experiment.repeats=1
     expect_status 4 # one repeat shows no spread
     jq -e '.points | length == 6 and ([.[].values[0]] | index("md5")) == 5' \
         "$(small_result LB-A4-shares result.json)"

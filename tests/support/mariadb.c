@@ -114,10 +114,11 @@ static void write_config(const struct mariadb_bed *bed)
     char path[MARIADB_BED_PATH_BYTES + 16], text[1024];
     snprintf(path, sizeof(path), "%s/my.cnf", bed->dir);
     snprintf(text, sizeof(text),
-             "[mariadbd]\nuser=%s\ndatadir=%s/data\nsocket=%s\npid-file=%s/pid\nskip-networking\n"
+             "[mariadbd]\nuser=%s\ndatadir=%s/data\ntmpdir=%s\nsocket=%s\npid-file=%s/"
+             "pid\nskip-networking\n"
              "skip-name-resolve\ninnodb-buffer-pool-size=64M\ninnodb-log-file-size=32M\n"
              "performance-schema=OFF\nmax-connections=200\n",
-             who_we_are(), bed->dir, bed->socket, bed->dir);
+             who_we_are(), bed->dir, bed->dir, bed->socket, bed->dir);
     write_file(path, text);
 }
 

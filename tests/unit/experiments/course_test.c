@@ -87,6 +87,39 @@ static void course_takes_the_steps_of_its_own_server_and_its_replacement(void **
     assert_true(isnan(kill->step_ms[STEP_ANSWERED]));
 }
 
+static void course_takes_the_rows_that_the_replacement_got(void **state)
+{
+    (void)state;
+    const struct course_event *kill = done("kill Server1", 1000, 1);
+    assert_int_equal(merge("[{\"step\":\"detected\",\"monotonic_ns\":1001000000,\"uid\":1},"
+                           "{\"step\":\"spawned\",\"monotonic_ns\":1002000000,\"uid\":9},"
+                           "{\"step\":\"filled\",\"monotonic_ns\":1050000000,\"uid\":9,"
+                           "\"rows\":60,\"copied_rows\":61,\"copied_bytes\":4000},"
+                           "{\"step\":\"copied\",\"monotonic_ns\":1070000000,\"uid\":8,"
+                           "\"rows\":1,\"copied_rows\":1,\"copied_bytes\":1},"
+                           "{\"step\":\"copied\",\"monotonic_ns\":1080000000,\"uid\":9,"
+                           "\"rows\":100,\"copied_rows\":103,\"copied_bytes\":7000},"
+                           "{\"step\":\"serving\",\"monotonic_ns\":1080500000,\"uid\":9}]"),
+                     0);
+    close_to(kill->step_ms[STEP_COPIED], 80);
+    close_to(kill->step_ms[STEP_SERVING], 80.5);
+    close_to(kill->n_rows, 100);
+    close_to(kill->n_copied_rows, 103);
+    close_to(kill->n_copied_bytes, 7000);
+}
+
+static void course_has_no_rows_where_there_is_no_database(void **state)
+{
+    (void)state;
+    const struct course_event *kill = done("kill Server1", 1000, 1);
+    assert_int_equal(merge("[{\"step\":\"detected\",\"monotonic_ns\":1001000000,\"uid\":1},"
+                           "{\"step\":\"spawned\",\"monotonic_ns\":1002000000,\"uid\":9},"
+                           "{\"step\":\"serving\",\"monotonic_ns\":1080500000,\"uid\":9}]"),
+                     0);
+    assert_true(isnan(kill->step_ms[STEP_COPIED]));
+    assert_true(isnan(kill->n_rows) && isnan(kill->n_copied_rows) && isnan(kill->n_copied_bytes));
+}
+
 static void course_waits_for_the_last_of_several(void **state)
 {
     (void)state;
@@ -144,9 +177,32 @@ static void course_puts_buckets_and_events_on_one_clock(void **state)
             close_to(course->max_ms[i], max_ms[i]);
     }
     close_to(course->p50_ms[4], .6);
+    assert_false(course->has_writes);
     /* What failed before the first event is nobody's. */
     close_to(course->events[0].n_failed, 4);
     close_to(course->events[1].n_failed, 5);
+}
+
+static void course_tells_writes_from_reads_where_the_load_does(void **state)
+{
+    (void)state;
+    done("kill Server1", 1060, 1);
+    assert_int_equal(parse("t_s\tmonotonic_ns\tok\tfailed\tdropped\tp50_ms\tp99_ms\tmax_ms\t"
+                           "writes_ok\twrites_failed\tserver:Server1\n"
+                           "0\t1000000000\t7\t0\t0\t0.4\t1\t2.5\t3\t0\t7\n"
+                           "0.1\t1100000000\t9\t5\t0\t0.4\t1\t2.5\t4\t2\t9\n"),
+                     0);
+    assert_true(course->has_writes);
+    assert_int_equal(course->n_buckets, 3);
+    close_to(course->writes_ok[0], 3);
+    close_to(course->writes_ok[1], 0);
+    close_to(course->writes_ok[2], 4);
+    close_to(course->writes_failed[2], 2);
+    close_to(course->events[0].n_failed, 5);
+    close_to(course->events[0].n_failed_writes, 2);
+    assert_int_equal(parse("t_s\tmonotonic_ns\tok\tfailed\tp50_ms\tmax_ms\twrites_ok\t"
+                           "writes_failed\n0\t2000000000\t7\t0\t1\t1\tx\t0\n"),
+                     -EINVAL);
 }
 
 static void course_refuses_broken_buckets(void **state)
@@ -169,9 +225,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             course_takes_the_steps_of_its_own_server_and_its_replacement, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(course_takes_the_rows_that_the_replacement_got, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(course_has_no_rows_where_there_is_no_database, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(course_waits_for_the_last_of_several, set_up, tear_down),
         cmocka_unit_test_setup_teardown(course_refuses_a_timeline_without_times, set_up, tear_down),
         cmocka_unit_test_setup_teardown(course_puts_buckets_and_events_on_one_clock, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(course_tells_writes_from_reads_where_the_load_does, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(course_refuses_broken_buckets, set_up, tear_down),
     };

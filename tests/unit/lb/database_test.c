@@ -192,6 +192,27 @@ static void a_shard_is_safe_without_servers_while_another_has_its_rows(void **st
     assert_true(database_is_safe_without(a, both, 2));
 }
 
+static void a_replica_that_missed_a_change_is_to_be_filled_again(void **state)
+{
+    (void)state;
+    assert_false(database_has_last(&database, 1, NULL));
+    assert_true(database_demote(&database, &a->live, 1));
+    const struct replica *replica = database_find_replica(a, 1);
+    assert_int_equal(replica->state, REPLICA_FILLING);
+    assert_true(replica->has_rows);
+    assert_false(replica->whole);
+    assert_false(database_demote(&database, &a->live, 1)); /* it is out already */
+    assert_false(database_demote(&database, &a->live, 77));
+    assert_true(database_has_last(&database, 2, NULL));
+    assert_true(database_has_last(&database, 2, &a->live));
+    assert_false(database_has_last(&database, 2, &b->live));
+    assert_false(database_has_last(&database, 1, &a->live)); /* nobody reads from it */
+    database_leave(&database, 2);
+    assert_true(database_has_last(&database, 2, &a->live)); /* it is read from still */
+    assert_true(database_demote(&database, &a->live, 2));
+    assert_null(database_find_replica(a, 2));
+}
+
 int main(void)
 {
 #define DURABLE(name) cmocka_unit_test_setup_teardown(name, set_up_durable, tear_down)
@@ -207,6 +228,7 @@ int main(void)
         MEMORY(one_that_leaves_has_the_rows_until_it_is_dropped),
         MEMORY(one_that_leaves_drops_what_it_has_not_got_yet),
         MEMORY(a_shard_is_safe_without_servers_while_another_has_its_rows),
+        MEMORY(a_replica_that_missed_a_change_is_to_be_filled_again),
     };
     return cmocka_run_group_tests_name("lb database", tests, NULL, NULL);
 }

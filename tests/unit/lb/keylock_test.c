@@ -74,6 +74,23 @@ static void keylock_goes_to_askers_in_their_order(void **state)
     keylock_release(&table, &holders[3]);
 }
 
+static void keylock_moves_with_all_that_wait_behind(void **state)
+{
+    const int64_t keys[] = {1, 2};
+    (void)state;
+    assert_true(keylock_take(&table, &holders[0], keys, 2));
+    assert_false(keylock_take(&table, &holders[1], keys, 1));
+    keylock_move(&holders[0], &holders[2]);
+    keylock_release(&table, &holders[0]); /* has none any more */
+    assert_true(keylock_any(&table, &keys[1], 1));
+    assert_int_equal(n_told, 0);
+    keylock_move(&holders[0], &holders[3]); /* nothing */
+    keylock_release(&table, &holders[2]);
+    assert_int_equal(n_told, 1);
+    assert_ptr_equal(told[0], &holders[1]);
+    keylock_release(&table, &holders[1]);
+}
+
 static void keylock_lets_a_waiter_leave(void **state)
 {
     const int64_t keys[] = {1, 2};
@@ -153,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keylock_is_granted_when_nobody_has_the_key),
         TEST(keylock_goes_to_askers_in_their_order),
+        TEST(keylock_moves_with_all_that_wait_behind),
         TEST(keylock_lets_a_waiter_leave),
         TEST(keylock_serves_many_askers_of_few_keys),
         cmocka_unit_test(key_log_tells_each_key_once_in_order),

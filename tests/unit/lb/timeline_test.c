@@ -58,6 +58,30 @@ static void timeline_tells_what_happened_in_its_order(void **state)
     cJSON_Delete(events);
 }
 
+static void timeline_tells_how_many_rows_were_held_and_copied(void **state)
+{
+    const struct timeline_rows rows = {.held = 100000, .copied = 37, .copied_bytes = 2600};
+    int64_t value;
+
+    (void)state;
+    timeline_add_rows(&timeline, TIMELINE_FILLED, 7, "Server7", "sh1", &rows);
+    timeline_add_rows(&timeline, TIMELINE_COPIED, 7, "Server7", NULL, &rows);
+    timeline_add(&timeline, TIMELINE_SERVING, 7, "Server7", NULL);
+    cJSON *events = timeline_json(&timeline);
+    for (int i = 0; i < 2; i++) {
+        const cJSON *event = cJSON_GetArrayItem(events, i);
+        assert_string_equal(json_get_string(event, "step"), i ? "copied" : "filled");
+        assert_int_equal(json_get_int64(event, "rows", &value), 0);
+        assert_int_equal(value, 100000);
+        assert_int_equal(json_get_int64(event, "copied_rows", &value), 0);
+        assert_int_equal(value, 37);
+        assert_int_equal(json_get_int64(event, "copied_bytes", &value), 0);
+        assert_int_equal(value, 2600);
+    }
+    assert_null(json_get(cJSON_GetArrayItem(events, 2), "rows"));
+    cJSON_Delete(events);
+}
+
 static void timeline_keeps_the_last_events(void **state)
 {
     char name[32];
@@ -110,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(timeline_tells_what_happened_in_its_order, set_up),
+        cmocka_unit_test_setup(timeline_tells_how_many_rows_were_held_and_copied, set_up),
         cmocka_unit_test_setup(timeline_keeps_the_last_events, set_up),
         cmocka_unit_test_setup(timeline_cuts_what_is_too_long, set_up),
         cmocka_unit_test_setup(timeline_is_empty_at_first, set_up),

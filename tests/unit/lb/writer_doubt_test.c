@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static void a_write_that_no_replica_answered_is_sent_once_more(void **state)
     wait_all();
     assert_answer(call, 200, "1 Data entries added");
     assert_keys("5", "5", "");
+    assert_int_equal(atomic_load(&farm->live[0].valid_idx), 1);
     assert_int_equal(writer_metrics(writer)->redone, 1);
     assert_no_fence();
 }

@@ -2,6 +2,7 @@
  * nobody gets at their keys before. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -143,6 +144,7 @@ static void it_is_looked_at_again_until_its_servers_answer(void **state)
     assert_int_equal(call->status, 200);
     assert_keys("", "150", "150");
     assert_string_equal(farm_text(farm->servers[2], 150), "{\"id\":150,\"name\":\"a\"}");
+    assert_int_equal(atomic_load(&farm->live[1].valid_idx), 1);
 }
 
 static void a_change_whose_taking_back_fails_is_looked_at_again(void **state)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -113,42 +114,30 @@ static void mysql_refuses_a_row_that_is_not_what_was_written(void **state)
 
 /* ---- batches ---- */
 
-static void mysql_answers_each_of_a_batch_as_if_it_came_alone(void **state)
+struct asked {
+    enum store_op op;
+    int64_t first;
+    size_t n;
+    int code;
+    int64_t key;
+    uint64_t n_rows_now;
+};
+
+/* Submits all in one turn, which makes them a batch, and checks each one's answer. */
+static void assert_batch(struct store_bed *bed, struct store_shard *shard,
+                         const struct store_rows *rows, const struct asked *asked, size_t n)
 {
-    struct store_bed bed;
-    struct store_rows rows = {0};
-    (void)state;
-    open_bed(&bed, ",connections=3");
-    struct store_shard *shard = store_bed_create(&bed, "sh1");
-    for (int64_t key = 0; key < 8; key++)
-        store_rows_add(&rows, key, "x", key);
-    struct {
-        enum store_op op;
-        int64_t first;
-        size_t n;
-        int code;
-        int64_t key;
-        uint64_t n_rows_now;
-    } asked[] = {
-        {STORE_INSERT, 1, 2, 0, 0, 2},       {STORE_INSERT, 2, 3, -EEXIST, 2, 2},
-        {STORE_INSERT, 3, 2, 0, 0, 4},       {STORE_ABSENT, 5, 2, 0, 0, 4},
-        {STORE_ABSENT, 0, 5, -EEXIST, 1, 4}, {STORE_DELETE, 2, 1, 0, 0, 3},
-        {STORE_DELETE, 2, 1, -ENOENT, 0, 3}, {STORE_UPDATE, 2, 1, -ENOENT, 0, 3},
-        {STORE_INSERT, 2, 1, 0, 0, 4},       {STORE_UPDATE, 2, 1, 0, 0, 4},
-        {STORE_DELETE, 1, 1, 0, 0, 3},       {STORE_INSERT, 0, 2, 0, 0, 5},
-    };
-    enum { N = sizeof(asked) / sizeof(*asked) };
-    struct store_call calls[N] = {0};
-    for (size_t i = 0; i < N; i++) {
+    struct store_call *calls = mem_zalloc(n, sizeof(*calls));
+    for (size_t i = 0; i < n; i++) {
         calls[i].request = (struct store_request){.op = asked[i].op,
                                                   .shard = shard,
                                                   .low = asked[i].first,
-                                                  .rows = &rows.rows[asked[i].first],
+                                                  .rows = &rows->rows[asked[i].first],
                                                   .n_rows_in = asked[i].n};
-        store_bed_submit(&bed, &calls[i]);
+        store_bed_submit(bed, &calls[i]);
     }
-    store_bed_wait_all(&bed);
-    for (size_t i = 0; i < N; i++) {
+    store_bed_wait_all(bed);
+    for (size_t i = 0; i < n; i++) {
         if (calls[i].request.code != asked[i].code)
             fail_msg("request %zu: %d, not %d", i, calls[i].request.code, asked[i].code);
         if (asked[i].code == -EEXIST)
@@ -156,6 +145,59 @@ static void mysql_answers_each_of_a_batch_as_if_it_came_alone(void **state)
         else if (asked[i].code == 0 && asked[i].op != STORE_ABSENT)
             assert_int_equal(calls[i].request.n_rows_now, asked[i].n_rows_now);
     }
+    free(calls);
+}
+
+#define N_OF(array) (sizeof(array) / sizeof(*(array)))
+
+static void mysql_answers_each_of_a_batch_as_if_it_came_alone(void **state)
+{
+    static const struct asked asked[] = {
+        {STORE_INSERT, 1, 2, 0, 0, 2},       {STORE_INSERT, 2, 3, -EEXIST, 2, 2},
+        {STORE_INSERT, 3, 2, 0, 0, 4},       {STORE_ABSENT, 5, 2, 0, 0, 4},
+        {STORE_ABSENT, 0, 5, -EEXIST, 1, 4}, {STORE_DELETE, 2, 1, 0, 0, 3},
+        {STORE_DELETE, 2, 1, -ENOENT, 0, 3}, {STORE_UPDATE, 2, 1, -ENOENT, 0, 3},
+        {STORE_INSERT, 2, 1, 0, 0, 4},       {STORE_UPDATE, 2, 1, 0, 0, 4},
+        {STORE_DELETE, 1, 1, 0, 0, 3},       {STORE_INSERT, 0, 2, 0, 0, 5},
+    };
+    struct store_bed bed;
+    struct store_rows rows = {0};
+    (void)state;
+    open_bed(&bed, ",connections=3");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    for (int64_t key = 0; key < 8; key++)
+        store_rows_add(&rows, key, "x", key);
+    assert_batch(&bed, shard, &rows, asked, N_OF(asked));
+    struct store_rows wanted = {.rows = rows.rows, .n = 5};
+    store_bed_assert_holds(&bed, shard, &wanted);
+    store_rows_free(&rows);
+    store_bed_close(&bed);
+}
+
+/* Inserts are taken to be of new keys, until the database says otherwise. */
+static void mysql_answers_checks_beside_inserts_of_keys_that_are_there(void **state)
+{
+    static const struct asked first[] = {{STORE_INSERT, 0, 3, 0, 0, 3}};
+    static const struct asked all_new[] = {{STORE_ABSENT, 3, 2, 0, 0, 0},
+                                           {STORE_INSERT, 3, 1, 0, 0, 4},
+                                           {STORE_ABSENT, 3, 2, -EEXIST, 3, 0},
+                                           {STORE_INSERT, 4, 1, 0, 0, 5}};
+    static const struct asked one_is_there[] = {
+        {STORE_ABSENT, 5, 2, 0, 0, 0},       {STORE_INSERT, 1, 1, -EEXIST, 1, 5},
+        {STORE_ABSENT, 1, 1, -EEXIST, 1, 0}, {STORE_INSERT, 6, 1, 0, 0, 6},
+        {STORE_INSERT, 6, 1, -EEXIST, 6, 6}, {STORE_ABSENT, 6, 1, -EEXIST, 6, 0},
+    };
+    struct store_bed bed;
+    struct store_rows rows = {0};
+    (void)state;
+    open_bed(&bed, "");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    for (int64_t key = 0; key < 8; key++)
+        store_rows_add(&rows, key, "x", key);
+    assert_batch(&bed, shard, &rows, first, N_OF(first));
+    assert_batch(&bed, shard, &rows, all_new, N_OF(all_new));
+    assert_batch(&bed, shard, &rows, one_is_there, N_OF(one_is_there));
+    assert_int_equal(store_bed_delete(&bed, shard, 6), 0);
     struct store_rows wanted = {.rows = rows.rows, .n = 5};
     store_bed_assert_holds(&bed, shard, &wanted);
     store_rows_free(&rows);
@@ -497,6 +539,39 @@ static void mysql_serves_a_server_s_tables_once(void **state)
     free(spec);
 }
 
+static void mysql_gives_a_directory_s_rows_to_a_server_of_another_name(void **state)
+{
+    struct store_bed bed;
+    struct err err = {0};
+    uint64_t checksum;
+    (void)state;
+    open_bed(&bed, "");
+    assert_int_equal(store_bed_insert_one(&bed, store_bed_create(&bed, "sh1"), 7, "x"), 0);
+    store_bed_shut(&bed);
+    snprintf(bed.server, sizeof(bed.server), "Server%d", 271828);
+    assert_int_equal(store_bed_start(&bed, &err), 0);
+    assert_int_equal(bed.store->n_shards, 1);
+    assert_int_equal(store_bed_digest(&bed, bed.store->shards[0], INT64_MIN, INT64_MAX, &checksum),
+                     1);
+    assert_int_equal(store_bed_insert_one(&bed, bed.store->shards[0], 7, "y"), -EEXIST);
+    store_bed_shut(&bed);
+
+    /* Without its directory it is a server of its own. */
+    char *away = mem_printf("%s/mysql-owner", bed.dir);
+    assert_int_equal(unlink(away), 0);
+    assert_int_equal(store_bed_start(&bed, &err), 0);
+    assert_int_equal(bed.store->n_shards, 0);
+    store_bed_shut(&bed);
+    FILE *broken = fopen(away, "w");
+    assert_non_null(broken);
+    fputs("../x\n", broken);
+    fclose(broken);
+    assert_int_equal(store_bed_start(&bed, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "mysql-owner"));
+    free(away);
+    store_bed_close(&bed);
+}
+
 /* What a life that ended in the middle of making and dropping left behind. */
 static void mysql_tidies_up_shards_that_were_half_made(void **state)
 {
@@ -529,9 +604,11 @@ int main(void)
         cmocka_unit_test(mysql_keeps_numbers_and_strings_in_columns_of_their_types),
         cmocka_unit_test(mysql_refuses_a_row_that_is_not_what_was_written),
         cmocka_unit_test(mysql_answers_each_of_a_batch_as_if_it_came_alone),
+        cmocka_unit_test(mysql_answers_checks_beside_inserts_of_keys_that_are_there),
         cmocka_unit_test(mysql_inserts_many_statements_whole_or_not_at_all),
         cmocka_unit_test(mysql_says_what_is_wrong_when_it_cannot_open),
         cmocka_unit_test(mysql_serves_a_server_s_tables_once),
+        cmocka_unit_test(mysql_gives_a_directory_s_rows_to_a_server_of_another_name),
         cmocka_unit_test(mysql_tidies_up_shards_that_were_half_made),
         cmocka_unit_test(mysql_waits_for_nothing_when_its_server_is_frozen),
         cmocka_unit_test(mysql_closes_though_its_server_is_frozen),
