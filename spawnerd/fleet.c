@@ -272,7 +272,7 @@ static void on_events_end(void *context, const struct engine_answer *answer)
     struct fleet *fleet = context;
 
     fleet->events = NULL;
-    engine_down(fleet, answer->why);
+    engine_down(fleet, fleet->engine_state == ENGINE_UP ? "" : answer->why);
 }
 
 static const struct engine_handler events_handler = {
