@@ -21,8 +21,12 @@
 #define RETRY_MAX_S 2.0
 /* Tries of a removal until it is worth a line in the log. */
 #define LOUD_TRIES 5
+/* Tries to empty a volume that is in use: the engine lets go of it some moments after its
+ * container. */
+#define CLEAR_TRIES 4
 
 static void attach(struct container *container);
+static void clear(struct container *container);
 static void create(struct container *container);
 static void remove_now(struct container *container);
 
@@ -78,7 +82,7 @@ void container_vanished(struct container *container, const char *why)
     container_free(container);
 }
 
-static void retry_removal(struct container *container)
+static void retry_later(struct container *container)
 {
     double wait_s = RETRY_MIN_S * (double)(1u << (container->n_tries < 6 ? container->n_tries : 6));
 
@@ -105,7 +109,7 @@ static void on_removed(void *context, const struct engine_answer *answer)
     /* Its owner need not wait for an engine that has gone: it is removed when that is back. */
     if (answer->code != 0 && container->owner == OWNER_STARTS)
         tell_end(container, "the engine went away");
-    retry_removal(container);
+    retry_later(container);
 }
 
 static const struct engine_handler removed_handler = {.on_done = on_removed};
@@ -187,6 +191,8 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
     (void)events;
     if (container->state == CONTAINER_ENDING)
         remove_now(container);
+    else if (container->state == CONTAINER_CLEARING)
+        clear(container);
     else
         container_remove_again(container);
 }
@@ -249,7 +255,8 @@ static void check_running(struct container *container)
     container->owner = OWNER_RUNS;
     engine_cancel(container->output);
     container->output = NULL;
-    fleet->handler->on_started(fleet->context, container->uid, container->reference, address);
+    fleet->handler->on_started(fleet->context, container->uid, container->reference, address,
+                               container->pid);
 }
 
 /* ---- starting ----------------------------------------------------------------------------- */
@@ -270,6 +277,7 @@ static void on_inspected(void *context, const struct engine_answer *answer)
     const cJSON *networks = json_get(json_get(tree, "NetworkSettings"), "Networks");
     const char *host = json_get_string(json_get(networks, fleet->config.network), "IPAddress");
     bool runs = cJSON_IsTrue(json_get(json_get(tree, "State"), "Running"));
+    json_get_int64(json_get(tree, "State"), "Pid", &container->pid);
     if (host && host[0] && strlen(host) < sizeof(container->host)) {
         snprintf(text, sizeof(text), "%s:%d", host, CONTAINER_PORT);
         if (addr_parse(text, &addr, NULL) == 0)
@@ -532,6 +540,7 @@ static const struct engine_handler created_handler = {.on_done = on_created};
 static void create(struct container *container)
 {
     struct fleet *fleet = container->fleet;
+    container->n_tries = 0;
     char *name = container_engine_name(fleet, container->name);
     char *path = mem_printf("containers/create?name=%s", name);
     char *body = container_spec(container);
@@ -544,6 +553,18 @@ static void create(struct container *container)
     free(name);
 }
 
+/* One of an earlier life of the LB, on its way out, has a volume of this number. */
+static bool waits_for_volume(const struct container *container)
+{
+    const struct container *other;
+
+    TAILQ_FOREACH(other, &container->fleet->containers, link)
+    if (other != container && other->data == container->data &&
+        (other->state == CONTAINER_REMOVING || other->state == CONTAINER_ENDING))
+        return true;
+    return false;
+}
+
 static void on_cleared(void *context, const struct engine_answer *answer)
 {
     struct container *container = context;
@@ -551,12 +572,28 @@ static void on_cleared(void *context, const struct engine_answer *answer)
     container->call = NULL;
     if (answer->code == 0 && (answer->status < 300 || answer->status == 404))
         create(container);
+    else if (answer->code == 0 && answer->status == 409 &&
+             (waits_for_volume(container) || container->n_tries < CLEAR_TRIES))
+        retry_later(container);
     else
         fail(container, answer->code ? answer->code : -EBUSY,
              "cannot have its volume, in which is something older", answer->why);
 }
 
 static const struct engine_handler cleared_handler = {.on_done = on_cleared};
+
+static void clear(struct container *container)
+{
+    struct fleet *fleet = container->fleet;
+    char *volume = container_volume(fleet, container->data);
+    char *path = mem_printf("volumes/%s", volume);
+
+    container->state = CONTAINER_CLEARING;
+    container->call = engine_send(fleet->engine, "DELETE", path, NULL, CALL_TIMEOUT_NS,
+                                  &cleared_handler, container);
+    free(path);
+    free(volume);
+}
 
 static struct container *new_container(struct fleet *fleet, const char *name)
 {
@@ -598,13 +635,7 @@ void container_make(struct fleet *fleet, const struct fleet_server *server)
         create(container);
         return;
     }
-    char *volume = container_volume(fleet, server->data);
-    char *path = mem_printf("volumes/%s", volume);
-    container->state = CONTAINER_CLEARING;
-    container->call = engine_send(fleet->engine, "DELETE", path, NULL, CALL_TIMEOUT_NS,
-                                  &cleared_handler, container);
-    free(path);
-    free(volume);
+    clear(container);
 }
 
 struct container *container_found(struct fleet *fleet, const char *reference, const char *name,

@@ -69,6 +69,7 @@ struct container {
     struct buf said;      /* its standard output: the ready line */
     char last_words[160]; /* its last line of standard error */
     char host[ADDR_TEXT_BYTES];
+    int64_t pid;   /* on the machine; 0: not known */
     uint16_t port; /* 0: has not said that it listens */
     struct err failure;
     unsigned n_tries;

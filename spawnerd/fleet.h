@@ -46,7 +46,8 @@ struct fleet_server {
 
 /* Of a uid exactly one of on_started and on_failed comes, and after on_started one on_exited. */
 struct fleet_handler {
-    void (*on_started)(void *context, uint64_t uid, const char *reference, const char *address);
+    void (*on_started)(void *context, uint64_t uid, const char *reference, const char *address,
+                       int64_t pid);
     void (*on_failed)(void *context, uint64_t uid, const struct err *err);
     void (*on_exited)(void *context, uint64_t uid, const char *why);
     /* One that nobody owns runs, and: it has ended. */

@@ -43,7 +43,8 @@ static cJSON *say(const char *what)
     return line;
 }
 
-static void tell_started(void *context, uint64_t uid, const char *reference, const char *address)
+static void tell_started(void *context, uint64_t uid, const char *reference, const char *address,
+                         int64_t pid)
 {
     struct spawnerd *self = context;
     cJSON *line = say("started");
@@ -52,6 +53,7 @@ static void tell_started(void *context, uint64_t uid, const char *reference, con
     json_add_uint64(line, "uid", uid);
     cJSON_AddStringToObject(line, "reference", reference);
     cJSON_AddStringToObject(line, "address", address);
+    json_add_int64(line, "pid", pid);
     docker_wire_send(&self->wire, line);
 }
 

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -228,6 +229,28 @@ static void order_start(struct docker_spawner *self, const struct spawner_reques
     docker_wire_send(&self->wire, line);
 }
 
+/* ---- processes ---------------------------------------------------------------------------- */
+
+/* The machine's number of a container's process is ours too where we are no container ourselves:
+ * then the process of that number says of itself that it is in this very container. Else 0. */
+static long our_pid(int64_t pid, const char *reference)
+{
+    char path[64], line[512];
+    long ours = 0;
+
+    if (pid <= 0 || pid > INT_MAX || !reference[0])
+        return 0;
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    while (!ours && fgets(line, sizeof(line), file))
+        if (strstr(line, reference))
+            ours = (long)pid;
+    fclose(file);
+    return ours;
+}
+
 /* ---- what the spawner process says -------------------------------------------------------- */
 
 static void on_started(struct docker_spawner *self, struct docker_server *server, const cJSON *line)
@@ -243,6 +266,9 @@ static void on_started(struct docker_spawner *self, struct docker_server *server
     snprintf(server->reference, sizeof(server->reference), "%s", reference);
     if (server->state == FAILING) /* our stop crossed it: its end is told as a failure */
         return;
+    int64_t pid = 0;
+    json_get_int64(line, "pid", &pid);
+    told.pid = our_pid(pid, server->reference);
     server->state = RUNNING;
     ev_timer_stop(self->config.loop, &server->deadline);
     memcpy(name, server->name, sizeof(name));

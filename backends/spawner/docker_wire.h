@@ -13,11 +13,13 @@
  *     {"say":"here","reference":"CONTAINER","name":"S5"}   runs already, told by nobody yet
  *     {"say":"ready"}             all that run have been named, and the engine answers
  *     {"say":"unready","why":…}   the engine does not answer
- *     {"say":"started","uid":7,"reference":"CONTAINER","address":"172.18.0.3:5000"}
+ *     {"say":"started","uid":7,"reference":"CONTAINER","address":"172.18.0.3:5000","pid":9}
  *     {"say":"failed","uid":7,"code":17,"why":…}           code: a positive errno
  *     {"say":"exited","uid":7,"why":…}
  *     {"say":"gone","reference":"CONTAINER","why":…}       one that was named "here" has ended
  *     {"say":"refused","why":…}   then the connection is closed
+ *
+ * pid: of the container's first process, as the machine numbers it; 0: not known.
  *
  * Nothing in them chooses an image, a command, a mount, a network or a right: the spawner process
  * was told these when it was started, and a name or a number is all that a container's making takes

@@ -310,8 +310,9 @@ static void call_inspect(struct connection *connection, const struct container *
 
     cJSON_AddStringToObject(tree, "Id", container->id);
     cJSON_AddItemToObject(cJSON_AddObjectToObject(tree, "Config"), "Labels", labels_of(container));
-    cJSON_AddBoolToObject(cJSON_AddObjectToObject(tree, "State"), "Running",
-                          strcmp(container->state, "running") == 0);
+    cJSON *state = cJSON_AddObjectToObject(tree, "State");
+    cJSON_AddBoolToObject(state, "Running", strcmp(container->state, "running") == 0);
+    json_add_int64(state, "Pid", 4321);
     cJSON *networks =
         cJSON_AddObjectToObject(cJSON_AddObjectToObject(tree, "NetworkSettings"), "Networks");
     cJSON_AddStringToObject(cJSON_AddObjectToObject(networks, "n1"), "IPAddress",

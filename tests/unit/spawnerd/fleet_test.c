@@ -40,9 +40,11 @@ static void tell(struct world *world, char *line)
     world->told[world->n_told++] = line;
 }
 
-static void on_started(void *context, uint64_t uid, const char *reference, const char *address)
+static void on_started(void *context, uint64_t uid, const char *reference, const char *address,
+                       int64_t pid)
 {
     struct world *world = context;
+    assert_int_equal(pid, 4321);
     snprintf(world->reference, sizeof(world->reference), "%s", reference);
     tell(world, mem_printf("started %d %s", (int)uid, address));
 }
@@ -688,6 +690,19 @@ static void removes_a_volume_after_its_container(void **state)
     assert_int_equal(fake_engine_n_requests(world->engine, "DELETE volumes/quoit-ours-13"), 1);
 }
 
+static void waits_for_a_volume_that_a_predecessor_is_letting_go(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_refuse(world->engine, "DELETE volumes/", 409, "volume is in use", 2);
+    assert_int_equal(start(world, 1, "S1", 12), 0);
+    wait_for(world, "started 1");
+    fake_engine_refuse(world->engine, "DELETE volumes/", 409, "volume is in use", 1000);
+    assert_int_equal(start(world, 2, "S2", 13), 0); /* a stranger has it, and keeps it */
+    assert_non_null(strstr(wait_for(world, "failed 2"), "volume is in use"));
+    assert_int_equal(fake_engine_n_containers(world->engine), 1);
+}
+
 static void makes_and_removes_a_hundred_without_a_trace(void **state)
 {
     struct world *world = *state;
@@ -739,6 +754,7 @@ int main(void)
         CLAIM_AWAY(purges_those_without_an_owner),
         CLAIM(abandoned_removes_what_starts_and_keeps_what_runs),
         CLAIM(removes_a_volume_after_its_container),
+        CLAIM(waits_for_a_volume_that_a_predecessor_is_letting_go),
         CLAIM(makes_and_removes_a_hundred_without_a_trace),
     };
     return cmocka_run_group_tests_name("fleet", tests, NULL, NULL);
