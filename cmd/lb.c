@@ -161,10 +161,10 @@ static const char *own_path(char *path, size_t bytes)
     return path;
 }
 
-/* "mysql" alone: nobody said which database. */
+/* "mysql" alone, whatever stands before it: nobody said which database. */
 static bool wants_private(const struct store_spec *store)
 {
-    return strcmp(store->text, "mysql") == 0;
+    return strcmp(store->parts[store->n_parts - 1].text, "mysql") == 0;
 }
 
 static int read_store(const struct lb_options *opts, struct store_spec *store,
@@ -174,6 +174,7 @@ static int read_store(const struct lb_options *opts, struct store_spec *store,
     if (store_spec_parse(opts->store, store, &err) != 0)
         return cli_usage_error(&lb_verb, "--store: %s", err.message);
     config->store = store->text;
+    config->store_name = store->parts[store->n_parts - 1].part->name;
     config->store_durable = store_spec_caps(store) & STORE_DURABLE;
     config->store_private = wants_private(store);
     if ((config->store_durable || config->store_private) && !opts->state_dir)

@@ -125,6 +125,24 @@ out:
     return tree;
 }
 
+cJSON *json_parse_body(const char *text, size_t n, struct err *err)
+{
+    struct err why = {0};
+    if (n == 0) {
+        err_set(err, -EINVAL, "the body is empty: it must be a JSON object");
+        return NULL;
+    }
+    cJSON *tree = json_parse(text, n, &why);
+    if (!tree) {
+        err_set(err, why.code, "the body is bad %s", why.message);
+    } else if (!cJSON_IsObject(tree)) {
+        err_set(err, -EINVAL, "the body is no JSON object");
+        cJSON_Delete(tree);
+        tree = NULL;
+    }
+    return tree;
+}
+
 cJSON *json_get(const cJSON *object, const char *key)
 {
     return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;

@@ -23,6 +23,8 @@
  * no number that overflows a double. Returns the tree, for cJSON_Delete(), or NULL with the reason
  * and the byte offset in err. Number nodes carry their digits in valuestring. */
 cJSON *json_parse(const char *text, size_t n, struct err *err);
+/* The same of a request's body that must be an object; the reason says so of "the body". */
+cJSON *json_parse_body(const char *text, size_t n, struct err *err);
 
 /* The member of an object, case-sensitive, or NULL. */
 cJSON *json_get(const cJSON *object, const char *key);

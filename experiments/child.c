@@ -319,3 +319,24 @@ int child_fail(const struct child *child, int code, const char *what, struct err
         return err_set(err, code, "%s: %s", child->label, what);
     return err_set(err, code, "%s: %s; it said:\n%s", child->label, what, tail);
 }
+
+#define RUN_GRACE_NS NS_PER_S
+
+int child_run(struct child *child, const char *label, const char *const *argv,
+              const char *stderr_path, uint64_t timeout_ns, struct err *err)
+{
+    char text[48];
+    int status = child_start(child, label, argv, stderr_path, -1, err);
+    if (status < 0)
+        return status;
+    status = child_wait(child, timeout_ns, -1);
+    child_stop(child, RUN_GRACE_NS);
+    snprintf(text, sizeof(text), "did not end within %d s", (int)(timeout_ns / NS_PER_S));
+    if (status == -EINTR)
+        err_set(err, status, "interrupted");
+    else if (status < 0)
+        child_fail(child, status, text, err);
+    if (status < 0)
+        child_done(child);
+    return status;
+}

@@ -40,6 +40,11 @@ int child_start(struct child *child, const char *label, const char *const *argv,
 /* Waits until it ended. 0; -ETIMEDOUT; -EINTR when an interrupt came. also_fd: returns 1 as soon as
  * that descriptor has something to read (or closed); −1 for none. */
 int child_wait(struct child *child, uint64_t timeout_ns, int also_fd);
+/* Starts it as above, waits until it ended, stops it when that takes too long. 0 when it ended,
+ * whatever its status, for child_done(); else nothing is left and err says what was wrong: -EINTR;
+ * -ETIMEDOUT with what it said; another negative errno. */
+int child_run(struct child *child, const char *label, const char *const *argv,
+              const char *stderr_path, uint64_t timeout_ns, struct err *err);
 /* SIGTERM, and SIGKILL when it has not ended after grace_ns. Takes one that ended, or never
  * started. Returns false when it had to be killed. */
 bool child_stop(struct child *child, uint64_t grace_ns);

@@ -204,6 +204,25 @@ static void read_events(struct compare_side *side, struct compare_point *point, 
     }
 }
 
+/* Of a database: what a phase of its own measured, as "write_rate". Returns how many samples have
+ * it. */
+static size_t read_phase(struct compare_side *side, struct compare_point *point,
+                         const cJSON *metrics, const char *phase)
+{
+    size_t n = n_values_of(metrics, arena_printf(&side->arena, "%s_rate", phase));
+    for (size_t s = 0; s < N_SOURCES && n; s++) {
+        if (!sources[s].in_result)
+            continue;
+        const char *key = arena_printf(&side->arena, "%s_%s", phase, sources[s].in_result);
+        struct compare_values *metric =
+            add_metric(side, point, n, arena_printf(&side->arena, "%s_%s", phase, sources[s].name),
+                       sources[s].unit, sources[s].better);
+        for (size_t i = 0; i < n; i++)
+            add_value(metric, value_at(metrics, key, i));
+    }
+    return n;
+}
+
 static void read_result_point(struct compare_side *side, struct compare_point *point,
                               const cJSON *tree)
 {
@@ -216,7 +235,7 @@ static void read_result_point(struct compare_side *side, struct compare_point *p
         buf_appendf(&text, "%s%s", buf_len(&text) ? ", " : "",
                     cJSON_IsString(label) ? label->valuestring : "");
     new_point(side, point, buf_str(&text),
-              1 + (size_t)cJSON_GetArraySize(servers) + MAX_EVENT_METRICS);
+              1 + (size_t)cJSON_GetArraySize(servers) + MAX_EVENT_METRICS + 2 * N_SOURCES);
     buf_done(&text);
     for (size_t s = 0; s < N_SOURCES; s++) {
         struct compare_values *metric =
@@ -226,6 +245,9 @@ static void read_result_point(struct compare_side *side, struct compare_point *p
                                                    : 1e6 * value_at(metrics, "generator_cpu", i) /
                                                          value_at(metrics, "rate", i));
     }
+    size_t n_writes = read_phase(side, point, metrics, "write");
+    size_t n_reads = read_phase(side, point, metrics, "read");
+    n = n ? n : n_writes ? n_writes : n_reads;
     read_result_shares(side, point, servers, n);
     read_events(side, point, events);
     drop_empty(point);

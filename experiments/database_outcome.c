@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "core/format.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/stats.h"
+#include "experiments/gnuplot.h"
 #include "experiments/outcome.h"
 
 #define RATIO_LEVEL 0.95
@@ -336,7 +336,7 @@ static void add_publication(const struct columns *columns, const cJSON *publishe
 {
     static const char *const keys[] = {"write", "read"};
     for (int a = 0; a < columns->n_axes || a < 1; a++)
-        grid_add(grid, a ? "" : "published: %s", outcome_text(published, "label"));
+        grid_add(grid, "%s%s", a ? "" : "published: ", a ? "" : outcome_text(published, "label"));
     if (columns->shape)
         grid_add(grid, "–");
     for (size_t i = 0; i < N_LOADS; i++) {
@@ -374,25 +374,6 @@ void database_make_table(const cJSON *result, struct grid *grid)
 
 /* ——— gnuplot's variables ——— */
 
-/* In single quotes nothing is run; figure.h says what becomes of what would end them. */
-static void print_text(const char *text, struct buf *out)
-{
-    buf_append_str(out, "'");
-    for (; *text; text++) {
-        if (*text == '\'')
-            buf_append_str(out, "’");
-        else
-            buf_append(out, (unsigned char)*text < ' ' ? " " : text, 1);
-    }
-    buf_append_str(out, "'");
-}
-
-static void print_number(double value, struct buf *out)
-{
-    char text[FORMAT_DOUBLE_BYTES];
-    buf_append_str(out, isfinite(value) ? format_double(value, text) : "NaN");
-}
-
 /* An array of one element a member of the list, which has n > 0. */
 static void print_array(const char *name, const cJSON *list,
                         void (*print)(const cJSON *node, const char *key, struct buf *out),
@@ -408,22 +389,22 @@ static void print_array(const char *name, const cJSON *list,
 
 static void print_its_text(const cJSON *node, const char *key, struct buf *out)
 {
-    print_text(outcome_text(node, key), out);
+    gnuplot_print_text(outcome_text(node, key), out);
 }
 
 static void print_its_number(const cJSON *node, const char *key, struct buf *out)
 {
-    print_number(outcome_number(node, key), out);
+    gnuplot_print_number(outcome_number(node, key), out);
 }
 
 static void print_its_shape(const cJSON *point, const char *key, struct buf *out)
 {
-    print_text(outcome_text(json_get(point, "database"), key), out);
+    gnuplot_print_text(outcome_text(json_get(point, "database"), key), out);
 }
 
 static void print_its_rows(const cJSON *point, const char *key, struct buf *out)
 {
-    print_number(outcome_number(json_get(point, "database"), key), out);
+    gnuplot_print_number(outcome_number(json_get(point, "database"), key), out);
 }
 
 static const cJSON *find_publication(const cJSON *result, const cJSON *point)
@@ -448,7 +429,8 @@ static void print_ratios(const cJSON *result, const char *what, struct buf *out)
     for (size_t i = 0; i < 3; i++) {
         buf_appendf(out, "array ratio_%s%s[%d] = [", what, suffixes[i], n);
         cJSON_ArrayForEach (point, points) {
-            print_number(outcome_number(json_get(json_get(point, "ratios"), metric), keys[i]), out);
+            gnuplot_print_number(
+                outcome_number(json_get(json_get(point, "ratios"), metric), keys[i]), out);
             buf_append_str(out, point->next ? ", " : "]\n");
         }
     }
@@ -456,10 +438,10 @@ static void print_ratios(const cJSON *result, const char *what, struct buf *out)
     buf_appendf(out, "array published_ratio_%s[%d] = [", what, n);
     cJSON_ArrayForEach (point, points) {
         const cJSON *published = find_publication(result, point);
-        print_number(published && base && published != base
-                         ? outcome_number(published, what) / outcome_number(base, what)
-                         : NAN,
-                     out);
+        gnuplot_print_number(published && base && published != base
+                                 ? outcome_number(published, what) / outcome_number(base, what)
+                                 : NAN,
+                             out);
         buf_append_str(out, point->next ? ", " : "]\n");
     }
 }
@@ -473,13 +455,13 @@ void database_print_variables(const cJSON *result, struct buf *out)
     buf_init(&conditions, 0);
     database_print_conditions(result, &conditions);
     buf_append_str(out, "conditions = ");
-    print_text(buf_str(&conditions), out);
+    gnuplot_print_text(buf_str(&conditions), out);
     buf_done(&conditions);
     const cJSON *base = cJSON_GetArrayItem(json_get(first_point(result), "labels"), 0);
     buf_append_str(out, "\nbase = ");
-    print_text(cJSON_IsString(base) ? base->valuestring : "", out);
+    gnuplot_print_text(cJSON_IsString(base) ? base->valuestring : "", out);
     buf_append_str(out, "\nin_flight = ");
-    print_number(same_number(result, "in_flight"), out);
+    gnuplot_print_number(same_number(result, "in_flight"), out);
     buf_appendf(out, "\nn_published = %d\n", cJSON_GetArraySize(published));
     if (cJSON_GetArraySize(published)) {
         print_array("published_label", published, print_its_text, "label", out);

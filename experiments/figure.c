@@ -8,12 +8,12 @@
 
 #include "core/clock.h"
 #include "core/file.h"
-#include "core/format.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "experiments/child.h"
 #include "experiments/course_outcome.h"
 #include "experiments/database_outcome.h"
+#include "experiments/gnuplot.h"
 #include "experiments/healing.h"
 #include "experiments/laboratory.h"
 #include "experiments/outcome.h"
@@ -25,20 +25,6 @@
 
 /* ——— variables ——— */
 
-/* A text in single quotes: gnuplot runs what stands in backquotes, but not inside these. An
- * apostrophe, which would end them, becomes a typographic one; control characters become blanks. */
-static void print_quoted(const char *text, struct buf *out)
-{
-    buf_append_str(out, "'");
-    for (; *text; text++) {
-        if (*text == '\'')
-            buf_append_str(out, "’");
-        else
-            buf_append(out, (unsigned char)*text < ' ' ? " " : text, 1);
-    }
-    buf_append_str(out, "'");
-}
-
 /* A field of a data block; tabs and line ends would end it. */
 static void print_field(const char *text, struct buf *out)
 {
@@ -46,16 +32,10 @@ static void print_field(const char *text, struct buf *out)
         buf_appendf(out, "%c", (unsigned char)*text < ' ' || *text == '"' ? ' ' : *text);
 }
 
-static void print_number(double value, struct buf *out)
-{
-    char text[FORMAT_DOUBLE_BYTES];
-    buf_append_str(out, isfinite(value) ? format_double(value, text) : "NaN");
-}
-
 static void print_text_variable(const char *name, const char *text, struct buf *out)
 {
     buf_appendf(out, "%s = ", name);
-    print_quoted(text, out);
+    gnuplot_print_text(text, out);
     buf_append_str(out, "\n");
 }
 
@@ -68,7 +48,7 @@ static void print_text_array(const cJSON *result, const char *name, const char *
     buf_appendf(out, "array %s[%d] = [", name, cJSON_GetArraySize(points));
     cJSON_ArrayForEach (point, points) {
         const cJSON *text = cJSON_GetArrayItem(json_get(point, key), axis);
-        print_quoted(cJSON_IsString(text) ? text->valuestring : "", out);
+        gnuplot_print_text(cJSON_IsString(text) ? text->valuestring : "", out);
         buf_append_str(out, point->next ? ", " : "]\n");
     }
 }
@@ -81,7 +61,7 @@ static void print_number_array(const cJSON *result, const char *name, const char
     const cJSON *point;
     buf_appendf(out, "array %s[%d] = [", name, cJSON_GetArraySize(points));
     cJSON_ArrayForEach (point, points) {
-        print_number(outcome_number(object ? json_get(point, object) : point, key), out);
+        gnuplot_print_number(outcome_number(object ? json_get(point, object) : point, key), out);
         buf_append_str(out, point->next ? ", " : "]\n");
     }
 }
@@ -104,12 +84,12 @@ static void print_server_rows(const cJSON *result, struct buf *out)
             buf_appendf(out, "%d\t%d\t", n_point, ++n_server);
             print_field(outcome_text(server, "name"), out);
             buf_append_str(out, "\t");
-            print_number(outcome_number(server, "share"), out);
+            gnuplot_print_number(outcome_number(server, "share"), out);
             buf_append_str(out, "\t");
-            print_number(outcome_number(server, "expected"), out);
+            gnuplot_print_number(outcome_number(server, "expected"), out);
             for (size_t i = 0; i < N_NUMBER_KEYS; i++) {
                 buf_append_str(out, "\t");
-                print_number(outcome_number(server, number_keys[i]), out);
+                gnuplot_print_number(outcome_number(server, number_keys[i]), out);
             }
             buf_append_str(out, "\n");
         }
@@ -127,7 +107,7 @@ static void print_metric_fields(const cJSON *number, struct buf *out)
 {
     for (size_t i = 0; i < N_NUMBER_KEYS; i++) {
         buf_append_str(out, "\t");
-        print_number(outcome_number(number, number_keys[i]), out);
+        gnuplot_print_number(outcome_number(number, number_keys[i]), out);
     }
 }
 
@@ -165,9 +145,9 @@ static void print_point_rows(const cJSON *result, struct buf *out)
     buf_append_str(out, "\n");
     cJSON_ArrayForEach (point, json_get(result, "points")) {
         buf_appendf(out, "%d\t", ++n_point);
-        print_number(outcome_number(point, "n_servers"), out);
+        gnuplot_print_number(outcome_number(point, "n_servers"), out);
         buf_append_str(out, "\t");
-        print_number(outcome_number(point, "requests"), out);
+        gnuplot_print_number(outcome_number(point, "requests"), out);
         print_metric_fields(json_get(point, "peak_to_mean"), out);
         print_metric_fields(json_get(point, "least"), out);
         print_metric_fields(json_get(point, "most"), out);
@@ -191,11 +171,11 @@ void figure_print_variables(const cJSON *result, const char *theme, const char *
         return;
     }
     buf_append_str(out, "requests = ");
-    print_number(outcome_number(result, "requests"), out);
+    gnuplot_print_number(outcome_number(result, "requests"), out);
     buf_append_str(out, "\nrepeats = ");
-    print_number(outcome_number(result, "repeats"), out);
+    gnuplot_print_number(outcome_number(result, "repeats"), out);
     buf_append_str(out, "\nconfidence = ");
-    print_number(outcome_number(result, "confidence") * 100, out);
+    gnuplot_print_number(outcome_number(result, "confidence") * 100, out);
     buf_appendf(out, "\nn_points = %d\nn_axes = %d\n",
                 cJSON_GetArraySize(json_get(result, "points")),
                 cJSON_GetArraySize(json_get(result, "axes")));
@@ -226,20 +206,13 @@ static int gnuplot_run(const char *const *argv, const char *scratch_dir, struct 
     char text[32];
     struct child child;
     char *said = mem_printf("%s/gnuplot.stderr", scratch_dir);
-    int status = child_start(&child, GNUPLOT, argv, said, -1, err);
+    int status = child_run(&child, GNUPLOT, argv, said, GNUPLOT_TIMEOUT_NS, err);
+    free(said);
     if (status < 0)
-        goto out;
-    status = child_wait(&child, GNUPLOT_TIMEOUT_NS, -1);
-    child_stop(&child, 0);
-    if (status == -EINTR)
-        err_set(err, status, "interrupted");
-    else if (status < 0)
-        child_fail(&child, status, "did not end within 60 s", err);
-    else if (child.status)
+        return status;
+    if (child.status)
         status = child_fail(&child, -EPROTO, child_status_text(&child, text), err);
     child_done(&child);
-out:
-    free(said);
     return status;
 }
 

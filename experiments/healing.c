@@ -9,6 +9,7 @@
 #include "core/format.h"
 #include "core/json.h"
 #include "core/mem.h"
+#include "experiments/gnuplot.h"
 #include "experiments/outcome.h"
 
 #define N_ACTIONS (EVENT_ADD + 1)
@@ -227,16 +228,10 @@ static const cJSON *most_frequent(const cJSON *pooled)
     return most;
 }
 
-static void print_number(double value, struct buf *out)
-{
-    char text[FORMAT_DOUBLE_BYTES];
-    buf_append_str(out, isfinite(value) ? format_double(value, text) : "NaN");
-}
-
 static void print_scalar(const char *name, double value, struct buf *out)
 {
     buf_appendf(out, "%s = ", name);
-    print_number(value, out);
+    gnuplot_print_number(value, out);
     buf_append_str(out, "\n");
 }
 
@@ -245,7 +240,7 @@ static void print_array(const char *name, const char *key, const cJSON *const *s
 {
     buf_appendf(out, "array %s[%d] = [", name, n);
     for (int i = 0; i < n; i++) {
-        print_number(outcome_number(steps[i], key), out);
+        gnuplot_print_number(outcome_number(steps[i], key), out);
         buf_append_str(out, i + 1 < n ? ", " : "]\n");
     }
 }
@@ -265,9 +260,9 @@ static void print_values(const cJSON *point, const cJSON *action, const cJSON *s
             if (!cJSON_IsNumber(value))
                 continue;
             buf_appendf(out, "%d\t", row);
-            print_number(value->valuedouble, out);
+            gnuplot_print_number(value->valuedouble, out);
             buf_append_str(out, "\t");
-            print_number(rounded(spread - floor(spread)), out);
+            gnuplot_print_number(rounded(spread - floor(spread)), out);
             buf_append_str(out, "\n");
         }
     }

@@ -1,6 +1,5 @@
 #include "experiments/preload.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -71,17 +70,10 @@ static int load_run(const struct sample_config *config, const char *address, con
                                 keys ? "--keys" : NULL,
                                 keys,
                                 NULL};
-    int status = child_start(&load, "quoit load", argv, said, -1, err);
+    int status = child_run(&load, "quoit load", argv, said, PRELOAD_TIMEOUT_NS, err);
     if (status < 0)
         return status;
-    status = child_wait(&load, PRELOAD_TIMEOUT_NS, -1);
-    child_stop(&load, NS_PER_S);
-    if (status == -EINTR)
-        err_set(err, status, "interrupted");
-    else if (status < 0)
-        child_fail(&load, status, "the preloaded rows took more than 120 s", err);
-    else
-        status = load_judge(&load, json, what, sample, err);
+    status = load_judge(&load, json, what, sample, err);
     child_done(&load);
     unlink(json);
     unlink(said);

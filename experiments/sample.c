@@ -67,7 +67,10 @@ double sample_metric_value(const struct sample *sample, const struct sample_metr
 {
     while (sample && sample->phase != metric->phase)
         sample = sample->then;
-    return sample ? *(const double *)((const char *)sample + metric->offset) : NAN;
+    double value = NAN;
+    if (sample)
+        memcpy(&value, (const char *)sample + metric->offset, sizeof(value));
+    return value;
 }
 
 const char *sample_phase_name(enum sample_phase phase)

@@ -1,6 +1,5 @@
 #include "experiments/warmup.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -77,17 +76,12 @@ static int window_run(const struct sample_config *config, const char *address, u
                                 seed,
                                 "--quiet",
                                 NULL};
-    int status = child_start(&load, "quoit load", argv, said, -1, err);
-    if (status < 0)
+    int status = child_run(&load, "quoit load", argv, said, WINDOW_TIMEOUT_NS, err);
+    if (status < 0) {
+        err_prefix(err, "a window of the warm-up");
         return status;
-    status = child_wait(&load, WINDOW_TIMEOUT_NS, -1);
-    child_stop(&load, NS_PER_S);
-    if (status == -EINTR)
-        err_set(err, status, "interrupted");
-    else if (status < 0)
-        child_fail(&load, status, "a window of the warm-up did not end within 60 s", err);
-    else
-        status = window_read(&load, json, ret_rate, err);
+    }
+    status = window_read(&load, json, ret_rate, err);
     child_done(&load);
     unlink(json);
     unlink(said);

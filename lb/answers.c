@@ -203,7 +203,7 @@ static cJSON *member_json(const struct control *control, const struct member *me
     json_add_uint64(object, "id", member->id);
     json_add_uint64(object, "uid", member->uid);
     cJSON_AddStringToObject(object, "state", state_names[member->state]);
-    if (member->state != MEMBER_STARTING) {
+    if (member->addr.len != 0) {
         cJSON_AddStringToObject(object, "address", addr_format(&member->addr, text));
         json_add_int64(object, "pid", member->pid);
     }
@@ -237,11 +237,11 @@ void answer_cluster(struct control *control, struct admin_call *call)
 void answer_kill(struct control *control, struct admin_call *call)
 {
     struct err err = {0};
-    cJSON *tree = json_parse(buf_head(&call->body), buf_len(&call->body), &err);
+    cJSON *tree = json_parse_body(buf_head(&call->body), buf_len(&call->body), &err);
     const char *name = tree ? json_get_string(tree, "server") : NULL;
     struct member *member = name ? member_find_name(control, name) : NULL;
     if (!tree) {
-        answer_refuse(control, call, 400, "the body is not JSON: %s", err.message);
+        answer_refuse(control, call, 400, "%s", err.message);
     } else if (!name) {
         answer_refuse(control, call, 400, "\"server\" is missing or no string");
     } else if (!member) {

@@ -34,26 +34,14 @@ static const char *key_column(const struct reading *reading)
 /* The object, whose members are all among a and b (NULL: none). */
 static cJSON *read_object(struct http_view body, const char *a, const char *b, struct err *err)
 {
-    if (body.len == 0) {
-        err_set(err, -EINVAL, "the body is empty: it must be a JSON object");
-        return NULL;
-    }
-    cJSON *tree = json_parse(body.at, body.len, err);
-    if (!tree) {
-        err_prefix(err, "the body is no JSON");
-        return NULL;
-    }
+    cJSON *tree = json_parse_body(body.at, body.len, err);
     const cJSON *member = NULL, *stranger = NULL;
     cJSON_ArrayForEach (member, tree)
-        if (cJSON_IsObject(tree) && strcmp(member->string, a) != 0 &&
-            (!b || strcmp(member->string, b) != 0))
+        if (strcmp(member->string, a) != 0 && (!b || strcmp(member->string, b) != 0))
             stranger = member;
-    if (cJSON_IsObject(tree) && !stranger)
+    if (!stranger)
         return tree;
-    if (stranger)
-        err_set(err, -EINVAL, "\"%.80s\" is not known here", stranger->string);
-    else
-        err_set(err, -EINVAL, "the body is no JSON object");
+    err_set(err, -EINVAL, "\"%.80s\" is not known here", stranger->string);
     cJSON_Delete(tree);
     return NULL;
 }
@@ -227,6 +215,9 @@ unsigned change_read(const struct snapshot *snapshot, enum change_type type, str
         rc = order_rows(&reading, err);
     if (rc == 0)
         rc = split(&reading, err);
+    if (rc == 0 && reading.n_rows > CHANGE_MAX_ROWS)
+        rc = err_set(err, -EMSGSIZE, "%zu rows are more than %u: send fewer at a time",
+                     reading.n_rows, CHANGE_MAX_ROWS);
     if (rc == 0 && buf_len(&change->text) > CHANGE_MAX_BYTES)
         rc = err_set(err, -EMSGSIZE, "the rows come to more than %u MiB: send fewer at a time",
                      CHANGE_MAX_BYTES >> 20);

@@ -16,9 +16,12 @@
 #include "core/httpd.h"
 #include "lb/letters.h"
 #include "lb/snapshot.h"
+#include "table/batch.h"
 
 /* Of a change in the words of a batch (table/batch.h): a server's /batch takes it as one body. */
 #define CHANGE_MAX_BYTES (8u << 20)
+/* Of rows: as many are taken back one by one in one batch. */
+#define CHANGE_MAX_ROWS BATCH_MAX_OPERATIONS
 
 enum change_type { CHANGE_WRITE, CHANGE_UPDATE, CHANGE_DELETE };
 

@@ -341,14 +341,13 @@ int configure_begin_init(struct control *control, struct operation *operation)
         answer_refuse(control, call, 409, "the database is configured already");
         return -EALREADY;
     }
-    cJSON *body = json_parse(buf_head(&call->body), buf_len(&call->body), &err);
+    cJSON *body = json_parse_body(buf_head(&call->body), buf_len(&call->body), &err);
     if (!body) {
-        answer_refuse(control, call, 400, "the body is bad %s", err.message);
+        answer_refuse(control, call, 400, "%s", err.message);
         return -EINVAL;
     }
     layout_init(&layout, &control->database);
-    int rc = cJSON_IsObject(body) ? read_init(control, body, &layout, &operation->schema, &err)
-                                  : err_set(&err, -EINVAL, "the body is not a JSON object");
+    int rc = read_init(control, body, &layout, &operation->schema, &err);
     if (rc == 0)
         rc = operation_check_room(control, layout.n_servers, true, &err);
     if (rc != 0) {

@@ -440,6 +440,22 @@ static int open_spawner(struct control *control, struct err *err)
                         &control->spawner, err);
 }
 
+/* Rows are where they are: a cluster goes on with the store it began with. Whose state it is not
+ * lets go of it before anything could be written. */
+static int check_store(struct control *control, const struct state *state, struct err *err)
+{
+    const struct lb_config *config = control->config;
+    const char *store = config->store_name ? config->store_name : "memory";
+    if (!state->store || strcmp(state->store, store) == 0)
+        return 0;
+    state_close(control->state_store, false);
+    control->state_store = NULL;
+    return err_set(err, -EINVAL,
+                   "%s knows a database in store %s, not %s: start with --store %s, or with "
+                   "another --state",
+                   config->state_dir, state->store, store, state->store);
+}
+
 /* Everything that must be there before the first server is started; then starts them. */
 static int boot(struct control *control, struct err *err)
 {
@@ -453,6 +469,8 @@ static int boot(struct control *control, struct err *err)
     if (rc == 0 && control->config->state_dir)
         rc = state_open(control->config->state_dir, &control->mailbox, &arena, &state, &found,
                         &control->state_store, err);
+    if (rc == 0)
+        rc = check_store(control, &state, err);
     if (rc == 0 && control->config->store_private)
         return private_db_start(control, &arena, &state, found, err);
     if (rc == 0)

@@ -151,8 +151,13 @@ static void succeed(struct copy *copy)
     uint64_t target = copy->target;
     metric_bump(&control->metrics.copies);
     metric_bump_by(&control->metrics.copied_rows, copy->n_rows);
-    if (copy->claim)
-        atomic_store(&shard->live.valid_idx, copy->wholes[1].n_rows);
+    if (copy->claim) {
+        uint64_t n_rows = copy->wholes[1].n_rows;
+        uint64_t n_known = atomic_exchange(&shard->live.valid_idx, n_rows);
+        if (!copy->wipe && n_rows < n_known)
+            log_error("lb", "shard %s: its last copy came back with %llu rows, it had %llu",
+                      shard->range.name, (unsigned long long)n_rows, (unsigned long long)n_known);
+    }
     struct replica *replica = database_find_replica(shard, target);
     replica->filled = (struct timeline_rows){
         .held = copy->wholes[1].n_rows, .copied = copy->n_rows, .copied_bytes = copy->n_bytes};

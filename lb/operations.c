@@ -556,16 +556,14 @@ static int begin(struct control *control, struct operation *operation)
     struct admin_call *call = operation->call;
     if (operation->type == OPERATION_INIT)
         return configure_begin_init(control, operation);
-    cJSON *body = json_parse(buf_head(&call->body), buf_len(&call->body), &err);
+    cJSON *body = json_parse_body(buf_head(&call->body), buf_len(&call->body), &err);
     int rc = 0;
     if (!body) {
-        answer_refuse(control, call, 400, "the body is bad %s", err.message);
+        answer_refuse(control, call, 400, "%s", err.message);
         return -EINVAL;
     }
     operation->part2 = is_part2(control, body);
-    if (!cJSON_IsObject(body)) {
-        rc = refuse(control, call, "the body is not a JSON object");
-    } else if (operation->part2 && !control->database.configured) {
+    if (operation->part2 && !control->database.configured) {
         answer_refuse(control, call, 409, "there is no database yet: POST /init first");
         rc = -ENXIO;
     } else if (operation->type == OPERATION_RM) {

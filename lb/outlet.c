@@ -33,7 +33,7 @@ struct batch {
     uint64_t round;
     struct buf text; /* room for a head, then the operations */
     struct outlet_item *first, **last;
-    size_t n_items;
+    size_t n_items, n_operations;
     bool resent;
 };
 
@@ -76,7 +76,7 @@ static struct batch *batch_new(struct outlet *outlet)
     batch->number = outlet->next_number++;
     batch->first = NULL;
     batch->last = &batch->first;
-    batch->n_items = 0;
+    batch->n_items = batch->n_operations = 0;
     batch->resent = false;
     return batch;
 }
@@ -262,7 +262,9 @@ void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *tex
     struct batch **link = &outlet->waiting;
     while (*link && ((*link)->next || (*link)->resent))
         link = &(*link)->next;
-    if (*link && (*link)->n_items > 0 && buf_len(&(*link)->text) + n > MAX_BATCH_BYTES)
+    if (*link && (*link)->n_items > 0 &&
+        (buf_len(&(*link)->text) + n > MAX_BATCH_BYTES ||
+         (*link)->n_operations + item->n_operations > BATCH_MAX_OPERATIONS))
         link = &(*link)->next;
     if (!*link)
         *link = batch_new(outlet);
@@ -272,6 +274,7 @@ void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *tex
     *batch->last = item;
     batch->last = &item->next;
     batch->n_items++;
+    batch->n_operations += item->n_operations;
     outlet->n_items++;
     flusher_add(outlet->config.flusher, &outlet->flush);
 }

@@ -100,7 +100,7 @@ static void on_added(void *context, const char *name, const char *store_options,
         return;
     int rc;
     if (store_options) {
-        char *store = mem_printf("mysql:%s", store_options);
+        char *store = mem_printf("%s:%s", member->control->config->store, store_options);
         rc = member_ask_spawner(member, store, &err);
         free(store);
     } else {

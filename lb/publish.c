@@ -176,6 +176,7 @@ static void list_database(const struct control *control, size_t n_members, struc
     const struct database *database = &control->database;
     size_t n = n_members;
     state->schema = &database->schema;
+    state->store = control->config->store_name;
     state->shards = arena_zalloc(arena, database->n_shards + 1, sizeof(*state->shards));
     for (size_t i = 0; i < database->n_shards; i++)
         if (!database->shards[i]->operation)

@@ -317,20 +317,15 @@ static int read_body(const struct schema *schema, struct http_view body, int64_t
 {
     const char *column = schema->columns[0].name;
     struct plain_range plain;
-    if (body.len == 0)
-        return err_set(err, -EINVAL, "the body is empty: it must be a JSON object");
     if (plain_read_range(schema, body.at, body.len, &plain) && !plain.shard) {
         *ret_low = plain.low;
         *ret_high = plain.high;
         return 0;
     }
-    cJSON *tree = json_parse(body.at, body.len, err);
-    if (!tree) {
-        err_prefix(err, "the body is no JSON");
+    cJSON *tree = json_parse_body(body.at, body.len, err);
+    if (!tree)
         return -EINVAL;
-    }
-    int rc = cJSON_IsObject(tree) ? read_range(column, tree, ret_low, ret_high, err)
-                                  : err_set(err, -EINVAL, "the body is no JSON object");
+    int rc = read_range(column, tree, ret_low, ret_high, err);
     cJSON_Delete(tree);
     return rc;
 }

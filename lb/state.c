@@ -55,6 +55,8 @@ static cJSON *replicas_json(const struct state_replica *replicas, size_t n)
 static void add_database(cJSON *root, const struct state *state)
 {
     struct buf text;
+    if (state->store)
+        cJSON_AddStringToObject(root, "store", state->store);
     buf_init(&text, 0);
     schema_print(state->schema, &text);
     cJSON_AddRawToObject(root, "schema", buf_str(&text));
@@ -174,6 +176,8 @@ static int read_database(const cJSON *root, struct arena *arena, struct state *r
         return rc;
     const cJSON *shards = json_get(root, "shards"), *vacancies = json_get(root, "vacancies");
     ret_state->schema = schema;
+    const char *store = json_get_string(root, "store");
+    ret_state->store = store ? arena_strdup(arena, store) : NULL;
     ret_state->shards = arena_zalloc(arena, SHARD_MAX_SHARDS, sizeof(*ret_state->shards));
     rc = shard_read_all(shards, schema->columns[0].name, ret_state->shards, SHARD_MAX_SHARDS,
                         &ret_state->n_shards, err);

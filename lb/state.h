@@ -4,7 +4,7 @@
  * DIR/cluster.json is replaced whole (core/file.h) by a thread of its own, since the control loop
  * must not wait for fsync (law 2); of several changes that wait, the last one is written. DIR/lock
  * keeps two LBs from sharing a directory. DIR/servers/ID are the data directories of servers whose
- * store is durable.
+ * store is durable. DIR/intents is the writer's (lb/intents.h).
  *
  * Format 1 knows servers; format 2 the database as well, and is written where there is one. */
 #ifndef QUOIT_LB_STATE_H
@@ -53,6 +53,7 @@ struct state {
     size_t n_servers;
     struct state_server *servers;
     const struct schema *schema; /* NULL: no database, hence none of the following */
+    const char *store;           /* the name of that which keeps its rows; NULL: not told */
     size_t n_shards;
     struct shard *shards;
     size_t n_vacancies;

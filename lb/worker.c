@@ -28,6 +28,7 @@
 #define KEEP_CALLS 256u
 /* Of a path in a refusal, so that the words after it stand within its 1 KiB. */
 #define MAX_TOLD_PATH_BYTES 900u
+#define REASON_BYTES 1024
 
 struct worker {
     struct worker_config config;
@@ -86,6 +87,17 @@ static void refuse(struct routed *routed, unsigned status, const char *reason)
     httpd_refuse(routed->exchange, status, "%s", reason);
 }
 
+/* CONTRACT.md, Part 1: a path that no server has. */
+static const char *say_unknown(struct worker *worker, struct http_view path,
+                               char reason[REASON_BYTES])
+{
+    bool cut = path.len > MAX_TOLD_PATH_BYTES;
+    metric_bump(&worker->metrics.unknown_paths);
+    snprintf(reason, REASON_BYTES, "'%.*s%s' endpoint does not exist in server replicas",
+             (int)(cut ? MAX_TOLD_PATH_BYTES : path.len), path.at, cut ? "..." : "");
+    return reason;
+}
+
 static struct routed *routed_of(struct httpc_request *call)
 {
     return (struct routed *)call; /* its first member */
@@ -98,15 +110,8 @@ static void on_answer(struct httpc_request *call, const struct http_message *ans
     struct upstream *upstream = routed->upstream;
     upstream_count_answer(upstream, CHANNEL_FORWARD, routed->sent_ns);
     if (answer->status == 404) {
-        /* CONTRACT.md, Part 1: a path that no server has. The servers are alike: one speaks for
-         * all. */
-        metric_bump(&worker->metrics.unknown_paths);
-        struct http_view path = routed->forward.path;
-        bool cut = path.len > MAX_TOLD_PATH_BYTES;
-        char reason[1024];
-        snprintf(reason, sizeof(reason), "'%.*s%s' endpoint does not exist in server replicas",
-                 (int)(cut ? MAX_TOLD_PATH_BYTES : path.len), path.at, cut ? "..." : "");
-        refuse(routed, 400, reason);
+        char reason[REASON_BYTES]; /* the servers are alike: one speaks for all */
+        refuse(routed, 400, say_unknown(worker, routed->forward.path, reason));
     } else {
         count_answer(worker, answer->status);
         forward_done(&routed->forward);
@@ -402,6 +407,26 @@ static void call_rows(struct worker *worker, struct httpd_exchange *exchange,
     }
 }
 
+/* The database's endpoints that only servers have. Nobody but the LB is to call them: a shard made
+ * or changed behind its back would be in no map. */
+static bool is_servers_own(struct http_view path)
+{
+    static const char *const paths[] = {"/config", "/copy",   "/batch",
+                                        "/page",   "/digest", "/shards"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        if (http_view_equal(path, paths[i]))
+            return true;
+    return false;
+}
+
+static void refuse_servers_own(struct worker *worker, struct httpd_exchange *exchange,
+                               struct http_view path)
+{
+    char reason[REASON_BYTES];
+    count_answer(worker, 400);
+    httpd_refuse(exchange, 400, "%s", say_unknown(worker, path, reason));
+}
+
 static void on_request(void *context, struct httpd_exchange *exchange)
 {
     struct worker *worker = context;
@@ -413,6 +438,8 @@ static void on_request(void *context, struct httpd_exchange *exchange)
         call_rows(worker, exchange, rows);
     else if (endpoint)
         call_control(worker, exchange, endpoint);
+    else if (is_servers_own(path))
+        refuse_servers_own(worker, exchange, path);
     else
         route_request(worker, exchange);
 }

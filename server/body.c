@@ -32,15 +32,10 @@ static int check_members(const cJSON *body, const char *const *names, struct err
 int body_read(const struct http_message *request, const char *const *names, cJSON **ret_body,
               struct err *err)
 {
-    if (request->body.len == 0)
-        return err_set(err, -EINVAL, "the body is empty: it must be a JSON object");
-    cJSON *body = json_parse(request->body.at, request->body.len, err);
-    if (!body) {
-        err_prefix(err, "the body is no JSON");
+    cJSON *body = json_parse_body(request->body.at, request->body.len, err);
+    if (!body)
         return -EINVAL;
-    }
-    int rc = cJSON_IsObject(body) ? check_members(body, names, err)
-                                  : err_set(err, -EINVAL, "the body is no JSON object");
+    int rc = check_members(body, names, err);
     if (rc != 0) {
         cJSON_Delete(body);
         return rc;

@@ -13,7 +13,7 @@
 #include "backends/placement.h"
 #include "core/mem.h"
 
-#define JUMP_BLOCK 8
+#define JUMP_BLOCK 4
 #define JUMP_FRACTION 31 /* bits */
 /* In units of 2^-JUMP_FRACTION. A factor is off by half a unit, hence its product with a bucket's
  * number by 2^15 at most. */
@@ -34,7 +34,7 @@ static inline uint64_t jump_factors(uint64_t key, double most, uint64_t factors[
 {
     const double_pair numerator = {0x1p62, 0x1p62}, one = {1.0, 1.0}, magic = {0x1p52, 0x1p52};
     const double_pair limit = {most, most};
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (unsigned i = 0; i < JUMP_BLOCK; i += 2) {
         uint64_t first = key * JUMP_A + 1;
         key = key * JUMP_A_TWICE + JUMP_C_TWICE;
@@ -59,7 +59,7 @@ uint32_t jump_bucket(uint64_t key, uint32_t n)
     do {
         uint64_t factors[JUMP_BLOCK];
         state = jump_factors(state, most, factors);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
         for (unsigned i = 0; i < JUMP_BLOCK; i++) {
             uint64_t product = number * factors[i];
             uint64_t next = product >> JUMP_FRACTION;

@@ -496,6 +496,28 @@ nothing_is_lost() {
     [ "$status" -eq 2 ]
 }
 
+@test "a database's directory is not taken over with another store" {
+    configured --store file --state "$dir/state"
+    say POST /write "{\"data\":[$(row 1)]}"
+    end_lb
+    run_quoit lb --listen 127.0.0.1:0 --servers 0 --store memory --state "$dir/state"
+    [ "$status" -eq 1 ]
+    [[ $output == *"$dir/state knows a database in store file, not memory: start with --store file"* ]]
+    start_lb --servers 0 --store delay:write=1ms+file:sync=none --state "$dir/state"
+    [ "$(stored 0 10)" = "$(row 1)" ]
+}
+
+@test "endpoints that only servers have are not reached through the load balancer" {
+    configured
+    local path
+    for path in /config /copy /batch /page /digest /shards; do
+        say POST "$path" '{"shards":["sh1"]}'
+        answered 400 "{\"message\":\"<Error> '$path' endpoint does not exist in server replicas\",\"status\":\"failure\"}"
+        ask GET "$path"
+        [ "$code" = 400 ]
+    done
+}
+
 # ---- the cluster's own MariaDB -------------------------------------------------------------------
 
 @test "mysql: a replacement takes over the dead server's rows, also of a last copy" {
@@ -510,4 +532,13 @@ nothing_is_lost() {
     within 5 replicas_are_equal
     [ "$(stored 0 12287)" = "$(row 1; echo; row 5000)" ]
     get /metrics | grep -qx 'quoit_lb_lost_shards_total 0'
+}
+
+@test "mysql: behind a shim it is the cluster's own too" {
+    command -v mariadbd >/dev/null || skip "mariadb-server is not installed"
+    start_lb --servers 0 --store delay:write=1ms+mysql --state "$dir/state"
+    init '{"Server0":["sh1","sh2","sh3"]}' 1
+    [ "$code" = 200 ]
+    say POST /write "{\"data\":[$(row 1)]}"
+    [ "$(stored 0 10)" = "$(row 1)" ]
 }

@@ -197,7 +197,7 @@ both_bytes() { # FORMAT WORDS
 @test "a body that is JSON and no object" {
     local text
     for text in '[]' '[{"n":1}]' '"n"' 1 null true; do
-        both "$text" 'not a JSON object'
+        both "$text" 'the body is no JSON object'
     done
 }
 
@@ -215,14 +215,14 @@ both_bytes() { # FORMAT WORDS
 
 @test "no body, an empty one, and white space" {
     ask POST /add
-    refused_with 400 'the body is bad JSON: '
+    refused_with 400 'the body is empty'
     ask DELETE /rm
-    refused_with 400 'the body is bad JSON: '
-    both '' 'bad JSON: '
+    refused_with 400 'the body is empty'
+    both '' 'the body is empty: it must be a JSON object'
     both ' ' 'bad JSON: '
     both_bytes '\r\n\t' 'bad JSON: '
     ask POST /add -H 'Transfer-Encoding: chunked' -d ''
-    refused_with 400 'the body is bad JSON: '
+    refused_with 400 'the body is empty'
 }
 
 @test "NUL, control characters and bytes that are no UTF-8" {

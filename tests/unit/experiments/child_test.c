@@ -52,6 +52,22 @@ static void child_ends_with_its_status_and_cpu_time(void **state)
     child_done(&child);
 }
 
+static void child_run_is_over_when_the_child_is(void **state)
+{
+    const char *const good[] = {"sh", "-c", "exit 3", NULL};
+    const char *const late[] = {"sh", "-c", "echo I hang >&2; exec sleep 60", NULL};
+    struct child child;
+    struct err err;
+    char text[32];
+    (void)state;
+    assert_int_equal(child_run(&child, "the child", good, said, 10 * NS_PER_S, &err), 0);
+    assert_string_equal(child_status_text(&child, text), "exit status 3");
+    child_done(&child);
+    assert_int_equal(child_run(&child, "the child", late, said, NS_PER_S, &err), -ETIMEDOUT);
+    assert_non_null(strstr(err.message, "the child: did not end within 1 s; it said:\nI hang"));
+    assert_int_equal(child.pid, 0);
+}
+
 static void child_that_is_no_program_is_told_at_once(void **state)
 {
     const char *const argv[] = {"/nonexistent/program", NULL};
@@ -219,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(child_ends_with_its_status_and_cpu_time),
+        cmocka_unit_test(child_run_is_over_when_the_child_is),
         cmocka_unit_test(child_that_is_no_program_is_told_at_once),
         cmocka_unit_test(child_wait_gives_up_at_its_deadline),
         cmocka_unit_test(child_wait_hears_another_descriptor),

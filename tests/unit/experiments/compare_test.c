@@ -271,7 +271,8 @@ static char *write_result(const char *place, struct result it)
             "%s{\"values\":[\"%s\"],\"labels\":[\"%s\"],\"servers\":[{\"name\":\"Server1\","
             "\"counts\":[1,1,1,1,1]},{\"name\":\"Server2\",\"counts\":[3,3,3,3,1]}],"
             "\"metrics\":{\"rate\":{\"values\":[%g,%g,%g,%g,%g]},\"generator_cpu\":{\"values\":"
-            "[0.5,0.5,0.5,0.5,0.5]},\"p99\":{\"values\":[null,null,null,null,null]}},"
+            "[0.5,0.5,0.5,0.5,0.5]},\"write_rate\":{\"values\":[1,2,3,4,5]},\"read_p99\":{"
+            "\"values\":[9]},\"p99\":{\"values\":[null,null,null,null,null]}},"
             "\"events\":[{\"action\":\"kill\",\"label\":\"SIGKILL Server1\","
             "\"failed\":{\"values\":[0,0,1,0,0]},"
             "\"steps\":{\"detected\":{\"values\":[4,5,6,7,8]}}},"
@@ -334,12 +335,16 @@ static void compare_takes_every_value_of_the_axis(void **state)
         assert_int_equal(row_of(&pair, i, "kill.failed")->verdict, COMPARE_NOT_SHOWN);
         assert_int_equal(row_of(&pair, i, "rm.drained")->old->n, 1);
         assert_null(row_of(&pair, i, "p99"));
+        /* A phase of its own; one without a rate is none. */
+        assert_near(row_of(&pair, i, "write_rate")->old_median, 3);
+        assert_int_equal(row_of(&pair, i, "write_rate")->verdict, COMPARE_NOT_SHOWN);
+        assert_null(row_of(&pair, i, "read_p99"));
     }
     assert_true(noted(&pair, "not interleaved"));
     assert_true(noted(&pair, "host.kernel differs: Linux 6.1, then Linux 6.9"));
     assert_true(noted(&pair, "load.requests differs: 10000, then 500"));
     assert_true(noted(&pair, "NEW was measured with uncommitted changes"));
-    assert_true(noted(&pair, "14 numbers are compared at 95 % each: chance alone makes about 1"));
+    assert_true(noted(&pair, "16 numbers are compared at 95 % each: chance alone makes about 1"));
     /* Build folders are no condition, nor are names of the same. */
     assert_false(noted(&pair, "compiler"));
     assert_false(noted(&pair, "load_average"));

@@ -460,7 +460,7 @@ static void refused_changes_change_nothing(void **state)
         const char *method, *path, *body, *word;
     } rows[] = {
         {"POST", "/add", "", "bad JSON"},
-        {"POST", "/add", "[]", "not a JSON object"},
+        {"POST", "/add", "[]", "no JSON object"},
         {"POST", "/add", "{}", "\\\"n\\\" is missing"},
         {"POST", "/add", "{\"n\":0}", "\\\"n\\\" is 0"},
         {"POST", "/add", "{\"n\":-1}", "\\\"n\\\" is -1"},

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
+#include "core/mem.h"
 #include "tests/support/writer_bed.h"
 
 /* The server's next n batches come to nothing, or, with `made`, their answers alone do. */
@@ -147,6 +148,33 @@ static void rows_of_several_shards_are_taken_back_when_one_shard_is_silent(void 
     assert_no_fence();
 }
 
+static void more_rows_than_can_be_taken_back_at_once_are_refused(void **state)
+{
+    static const size_t counts[] = {CHANGE_MAX_ROWS, CHANGE_MAX_ROWS + 1};
+    (void)state;
+    close_all();
+    farm = farm_new(1, 1);
+    farm->n_shard_keys = 100000;
+    static const char *const shards[] = {"1"};
+    snapshot = farm_publish(farm, shards, 1, "");
+    for (size_t i = 0; i < 2; i++) {
+        struct change_call *call = mem_zalloc(1, sizeof(*call));
+        struct err err = {0};
+        struct buf body;
+        buf_init(&body, 0);
+        for (size_t key = 0; key < counts[i]; key++)
+            buf_appendf(&body, "%s{\"id\":%zu,\"name\":\"\"}", key > 0 ? "," : "{\"data\":[", key);
+        buf_append_str(&body, "]}");
+        struct http_view view = {buf_head(&body), buf_len(&body)};
+        assert_int_equal(change_read(snapshot, CHANGE_WRITE, view, &call->change, &err),
+                         i == 0 ? 0 : 413);
+        change_call_free(call);
+        buf_done(&body);
+    }
+    farm_free(farm);
+    open_with((struct writer_config){0}, 3, two_shards, 2); /* for the tear-down */
+}
+
 static void a_connection_that_broke_is_followed_by_a_later_epoch(void **state)
 {
     (void)state;
@@ -246,6 +274,7 @@ int main(void)
         TEST(who_does_not_answer_the_second_time_is_fenced),
         TEST(when_nobody_answers_twice_one_replica_alone_is_left),
         TEST(rows_of_several_shards_are_taken_back_when_one_shard_is_silent),
+        TEST(more_rows_than_can_be_taken_back_at_once_are_refused),
         TEST(a_connection_that_broke_is_followed_by_a_later_epoch),
         TEST(a_server_with_a_last_replica_is_not_fenced_but_its_failed_one_is_demoted),
         TEST(a_change_whose_makers_died_meanwhile_is_not_acknowledged),

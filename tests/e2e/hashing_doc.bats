@@ -1,0 +1,43 @@
+#!/usr/bin/env bats
+# docs/hashing.md says what the program says. QUOIT names the program.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    QUOIT=${QUOIT:-$BATS_TEST_DIRNAME/../../build/release/quoit}
+    cd "$BATS_TEST_DIRNAME/../.." || return
+    doc=docs/hashing.md
+}
+
+# Writes every block that begins with "$ quoit …" to two files: N.command and N.wanted.
+blocks() {
+    awk -v dir="$BATS_TEST_TMPDIR" '
+        /^```/ { inside = !inside; if (!inside) wanted = ""; first = inside; next }
+        inside && first && /^\$ quoit / { n++; wanted = dir "/" n ".wanted"
+            print substr($0, 3) >(dir "/" n ".command"); printf "" >wanted; first = 0; next }
+        inside && wanted { print >wanted }
+        { first = 0 }' "$doc"
+}
+
+@test "every command on the page prints what stands below it" {
+    blocks
+    [ "$(ls "$BATS_TEST_TMPDIR"/*.command | wc -l)" -ge 8 ]
+    for file in "$BATS_TEST_TMPDIR"/*.command; do
+        read -ra words <"$file"
+        "$QUOIT" "${words[@]:1}" >"${file%.command}.got" 2>&1 || true # lint exits 1
+        diff -u "${file%.command}.wanted" "${file%.command}.got" || {
+            echo "of: ${words[*]}"
+            false
+        }
+    done
+}
+
+@test "every figure of the page is there, from a clean build, as its manifest says" {
+    for file in $(grep -o 'hashing/[A-Za-z0-9_/.-]*' "$doc" | sort -u); do
+        [ -e "docs/$file" ] || { echo "docs/$file is missing"; false; }
+    done
+    for manifest in docs/hashing/*/manifest.json; do
+        jq -e '.quoit.dirty == false and .interrupted == false and .seed == 1' "$manifest" >/dev/null
+        jq -r '.files[] | "\(.sha256)  \(.name)"' "$manifest" |
+            (cd "${manifest%/*}" && sha256sum --quiet --check)
+    done
+}
