@@ -183,6 +183,11 @@ static int parse_lists(struct laboratory *lab, struct err *err)
         rc = err_set(err, -EINVAL, "columns: more than %d", LABORATORY_MAX_COLUMNS);
     if (rc == 0 && lab->measure == LABORATORY_LOADS && lab->n_draws == 0)
         rc = err_set(err, -EINVAL, "loads are over draws of names: draws = N");
+    for (size_t i = 0; i < lab->figures.n && rc == 0; i++) /* a file's name is made of it */
+        if (strspn(lab->figures.at[i], "abcdefghijklmnopqrstuvwxyz0123456789-") !=
+            strlen(lab->figures.at[i]))
+            rc = err_set(err, -EINVAL, "figure: '%s' is not a word of a-z, 0-9 and -",
+                         lab->figures.at[i]);
     return rc == 0 ? check_parts(lab, err) : rc;
 }
 

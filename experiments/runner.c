@@ -418,7 +418,7 @@ static int runner_find_laboratory(const struct runner_config *config, const char
 
 int runner_run(const struct runner_config *config, const char *name, struct err *err)
 {
-    struct laboratory laboratory;
+    struct laboratory laboratory = {0};
     int found = runner_find_laboratory(config, name, &laboratory, err);
     if (found > 0) {
         found = laboratory_run(config, &laboratory, err);
@@ -463,7 +463,7 @@ int runner_run(const struct runner_config *config, const char *name, struct err 
 int runner_lint(const struct runner_config *config, const char *name, FILE *out, struct err *err)
 {
     struct runner runner = {.config = config};
-    struct laboratory laboratory;
+    struct laboratory laboratory = {0};
     struct buf text;
     int status = runner_find_laboratory(config, name, &laboratory, err);
     if (status > 0) {
@@ -512,7 +512,7 @@ static void list_one(const char *name, void *context)
         free(path);
         return;
     }
-    struct laboratory laboratory;
+    struct laboratory laboratory = {0};
     if (status == 0)
         status = laboratory_read(path, NULL, 0, &laboratory, err);
     if (status > 0) {

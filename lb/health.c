@@ -11,6 +11,9 @@
 #include "core/metrics.h"
 #include "lb/control.h"
 
+/* So many times the misses that others are allowed. */
+#define LAST_PATIENCE 10u
+
 /* What fails for want of our own descriptors, ports or memory says nothing of the server. */
 static bool is_our_own_want(int code)
 {
@@ -93,6 +96,16 @@ void health_probe(struct member *member)
     }
 }
 
+/* One that holds the last replica of a shard in memory is waited for longer: to give it up is to
+ * lose the rows for good, and servers that all fall silent at once are not dead as a rule. */
+static unsigned allowed_misses(const struct member *member)
+{
+    const struct control *control = member->control;
+    bool loses_rows =
+        !control->database.durable && database_has_last(&control->database, member->uid, NULL);
+    return control->config->fall * (loses_rows ? LAST_PATIENCE : 1);
+}
+
 /* The one that did not answer the last round owes it. */
 static void check_member(struct member *member, bool on_time)
 {
@@ -104,7 +117,7 @@ static void check_member(struct member *member, bool on_time)
     if (!on_time)
         return;
     metric_bump(&control->metrics.missed_probes);
-    if (++member->misses < control->config->fall)
+    if (++member->misses < allowed_misses(member))
         return;
     char cause[TIMELINE_DETAIL_BYTES];
     snprintf(cause, sizeof(cause), "%u heartbeats of %llu ms missed", member->misses,

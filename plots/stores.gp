@@ -35,16 +35,16 @@ y0 = 76
 set object 301 rectangle from screen across(left_edge), screen down(y0 + 6) \
     to screen across(left_edge + 16), screen down(y0 - 6) fillstyle solid 1 noborder \
     fillcolor rgb first
-set label 303 'rows/s, the median' at screen across(left_edge + 23), screen down(y0) left \
+set label 303 'median rows/s, logarithmic' at screen across(left_edge + 23), screen down(y0) left \
     font sized(13) textcolor rgb ink
-set arrow 301 from screen across(176), screen down(y0) to screen across(192), screen down(y0) nohead \
+set arrow 301 from screen across(226), screen down(y0) to screen across(242), screen down(y0) nohead \
     linecolor rgb ink linewidth 2
-set label 304 'slowest to fastest repeat' at screen across(199), screen down(y0) left font sized(13) \
+set label 304 'slowest to fastest repeat' at screen across(249), screen down(y0) left font sized(13) \
     textcolor rgb ink
-set arrow 302 from screen across(376), screen down(y0 - 8) to screen across(376), \
+set arrow 302 from screen across(424), screen down(y0 - 8) to screen across(424), \
     screen down(y0 + 8) nohead linecolor rgb second linewidth 2
 set label 305 'what load balancer, server and generator reach without a store' \
-    at screen across(384), screen down(y0) left font sized(13) textcolor rgb ink
+    at screen across(432), screen down(y0) left font sized(13) textcolor rgb ink
 
 # Rows a request, from what the workload says.
 before_comma(text) = strstrt(text, ',') ? substr(text, 1, strstrt(text, ',') - 1) : text
@@ -107,7 +107,7 @@ do for [w = 1:n_loads] {
         '10 M' 1e7)
     set label 1 label2[w] at screen across(x), screen down(y + 20) left font sized(15) \
         textcolor rgb ink
-    set label 2 'rows/s, logarithmic' at screen across(x + column_width), \
+    set label 2 'rows/s' at screen across(x + column_width), \
         screen down(y + panel_head + n_stores * row_pixels + 18) right font sized(12) \
         textcolor rgb muted
     unset label 3
@@ -115,7 +115,7 @@ do for [w = 1:n_loads] {
     if (null_store && memory_store) {
         share = memory_rows[w] / null_rows[w]
         note = sprintf('memory reaches %.0f %% of null', share * 100)
-        note = note.(strstrt(value2[w], 'db-read') == 1 ? ', whose answers hold no rows' : '')
+        note = note.(strstrt(value2[w], 'db-read') == 1 ? '’s empty answers' : '')
         note = note.(share >= 0.8 ? ': the store is not the limit' : '')
         set label 3 note at screen across(x), screen down(y + 42) left font sized(12) \
             textcolor rgb muted

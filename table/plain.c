@@ -11,6 +11,12 @@ struct rest {
     const char *at, *end;
 };
 
+/* An empty body may be nowhere. */
+static struct rest rest_of(const char *body, size_t n)
+{
+    return (struct rest){body, n > 0 ? body + n : body};
+}
+
 static bool take(struct rest *rest, const char *text, size_t n)
 {
     if ((size_t)(rest->end - rest->at) < n || memcmp(rest->at, text, n) != 0)
@@ -35,7 +41,7 @@ static struct row *double_rows(struct arena *arena, const struct row *rows, size
 bool plain_read_rows(const struct schema *schema, const char *body, size_t n, struct arena *arena,
                      struct row **ret_rows, size_t *ret_n_rows)
 {
-    struct rest rest = {body, body + n};
+    struct rest rest = rest_of(body, n);
     struct row_value values[SCHEMA_MAX_COLUMNS];
     struct row *rows = NULL;
     size_t n_rows = 0;
@@ -96,7 +102,7 @@ static bool take_name(struct rest *rest, struct plain_range *range)
 bool plain_read_range(const struct schema *schema, const char *body, size_t n,
                       struct plain_range *ret_range)
 {
-    struct rest rest = {body, body + n};
+    struct rest rest = rest_of(body, n);
     struct plain_range range = {0};
     const struct column *key = &schema->columns[0];
     if (TAKE(&rest, "{\"shard\":\"")) {

@@ -9,10 +9,11 @@
  * Both go in turns, ROUNDS times; the figures are medians. Arguments: seconds a measurement
  * (default 1), then options for the store ("connections=8").
  *
- *   mysql_bench direct SOCKET OUTSTANDING ROWS SECONDS
+ *   mysql_bench direct SOCKET OUTSTANDING ROWS SECONDS ascending|random
  *
  * measures the direct client alone, on a server that is there already and knows us by our user id,
- * and prints its rows per second: tests/bench/mysql_bench.sh compares the whole database with it.
+ * its keys in that order, and prints its rows per second: tests/bench/mysql_bench.sh compares the
+ * whole database with it.
  */
 #include <inttypes.h>
 #include <mariadb/mysql.h>
@@ -31,6 +32,7 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/rng.h"
 #include "tests/support/mariadb.h"
 #include "tests/support/store_bed.h"
 
@@ -42,7 +44,8 @@ static struct mariadb_bed mariadb;
 static struct store_bed bed;
 static struct {
     const char *socket, *user, *password, *database;
-} target; /* of the direct client */
+} target;              /* of the direct client */
+static bool scattered; /* the direct client's keys come in no order */
 static uint64_t period_ns;
 static _Atomic int64_t next_key;
 static _Atomic uint64_t until_ns;
@@ -134,6 +137,8 @@ static void insert_rows(struct direct *direct, int64_t first)
 {
     for (size_t i = 0; i < direct->n_rows; i++) {
         direct->keys[i] = first + (int64_t)i;
+        if (scattered) /* one to one */
+            direct->keys[i] = (long long)rng_mix64((uint64_t)direct->keys[i]);
         direct->lengths[i] = (unsigned long)snprintf(direct->names + NAME_BYTES * i, NAME_BYTES,
                                                      "name of %lld", direct->keys[i]);
     }
@@ -376,7 +381,8 @@ static int measure_alone(char **argv)
     size_t n_outstanding = strtoul(argv[1], NULL, 10), n_rows = strtoul(argv[2], NULL, 10);
     double seconds = strtod(argv[3], NULL);
     if (!passwd || n_outstanding == 0 || n_rows == 0 || n_rows > 10000 || !(seconds > 0.))
-        die("direct", "SOCKET OUTSTANDING ROWS SECONDS");
+        die("direct", "SOCKET OUTSTANDING ROWS SECONDS ascending|random");
+    scattered = strcmp(argv[4], "random") == 0;
     target.socket = argv[0];
     target.user = passwd->pw_name;
     period_ns = (uint64_t)(seconds * 1e9);
@@ -389,7 +395,7 @@ static int measure_alone(char **argv)
 int main(int argc, char **argv)
 {
     static const size_t outstanding[] = {1, 16, 64};
-    if (argc == 6 && strcmp(argv[1], "direct") == 0)
+    if (argc == 7 && strcmp(argv[1], "direct") == 0)
         return measure_alone(argv + 2);
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 1.;
     period_ns = (uint64_t)(seconds * 1e9);

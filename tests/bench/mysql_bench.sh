@@ -8,8 +8,9 @@
 # request outstanding. The mariadbd is the one that `quoit lb --store mysql` starts for its cluster,
 # so that both find the same settings. The cluster has 4 shards; with 1 replica of each (4 servers)
 # as many rows reach mariadbd as the client sends, with 3 (CONTRACT.md's default, 6 servers) three
-# times as many, which is what is counted and compared. Rows of a request are of one shard
-# (ascending) or of all (random), which the load balancer then makes a change of all shards or none.
+# times as many, which is what is counted and compared. Keys ascend, so that a request's rows are of
+# one shard, or come in no order, so that they are of all, which the load balancer then makes a change
+# of all shards or none; the direct client's, of one table, in the same order.
 #
 # In a network namespace of its own, on two cores, in turns. Each run begins with an empty cluster;
 # after it the replicas are compared and counted.
@@ -83,7 +84,7 @@ begin_cluster() {
 measure() {
     local alone through what="$1.$2.$3.$4"
     begin_cluster "$1"
-    alone=$("$direct" direct "$socket" "$2" "$3" "$seconds")
+    alone=$("$direct" direct "$socket" "$2" "$3" "$seconds" "$4")
     "$program" load -q --client raw --verify none -c "$2" -d "$seconds" --json "$dir/run.json" \
         --workload "db-write:ids=$((4 * size)),rows=$3,order=$4" "http://$address" >"$dir/out" 2>&1 || {
         cat "$dir/out" >&2

@@ -20,8 +20,9 @@ blocks() {
 
 @test "every command on the page prints what stands below it" {
     blocks
-    [ "$(ls "$BATS_TEST_TMPDIR"/*.command | wc -l)" -ge 8 ]
-    for file in "$BATS_TEST_TMPDIR"/*.command; do
+    files=("$BATS_TEST_TMPDIR"/*.command)
+    [ "${#files[@]}" -ge 8 ]
+    for file in "${files[@]}"; do
         read -ra words <"$file"
         "$QUOIT" "${words[@]:1}" >"${file%.command}.got" 2>&1 || true # lint exits 1
         diff -u "${file%.command}.wanted" "${file%.command}.got" || {
@@ -32,9 +33,9 @@ blocks() {
 }
 
 @test "every figure of the page is there, from a clean build, as its manifest says" {
-    for file in $(grep -o 'hashing/[A-Za-z0-9_/.-]*' "$doc" | sort -u); do
+    while read -r file; do
         [ -e "docs/$file" ] || { echo "docs/$file is missing"; false; }
-    done
+    done < <(grep -o 'hashing/[A-Za-z0-9_/.-]*' "$doc" | sort -u)
     for manifest in docs/hashing/*/manifest.json; do
         jq -e '.quoit.dirty == false and .interrupted == false and .seed == 1' "$manifest" >/dev/null
         jq -r '.files[] | "\(.sha256)  \(.name)"' "$manifest" |

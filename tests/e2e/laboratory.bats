@@ -16,8 +16,8 @@ setup() {
     jq -e '.rows | length == 4' result.json
     jq -e '.columns as $c | .rows[0][$c | index("peak")] | . == 3 * 759374 / 900000' result.json
     [ "$(wc -l <rows.tsv)" -eq 5 ]
-    grep -q "Which of the two" hash_blame-light.svg && grep -q '#0d1117' hash_blame-dark.svg
-    jq -e '[.files[].name] | sort == ["hash_blame-dark.svg", "hash_blame-light.svg", "result.json",
+    grep -q "Which of the two" hash-blame-light.svg && grep -q '#0d1117' hash-blame-dark.svg
+    jq -e '[.files[].name] | sort == ["hash-blame-dark.svg", "hash-blame-light.svg", "result.json",
         "rows.tsv"]' manifest.json
     jq -e '.seed == 1 and .experiment.laboratory.servers == "3"' manifest.json
 }

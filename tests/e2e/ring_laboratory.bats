@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # jq's variables; run sets stderr
 # quoit ring lookup, show, plan, compare, lint. QUOIT names the program.
 bats_require_minimum_version 1.5.0
 

@@ -82,3 +82,29 @@ small_events() { # NAME ARGUMENT…
     jq -e 'all(.points[0].events[]; .rows.min == 1000 and .failed_reads.max == 0)' "$r/result.json"
     nothing_is_left
 }
+
+@test "S1: stores side by side; one that keeps nothing is not looked into" {
+    run_small S1-rates --set experiment.measures=counts --set load.duration=200ms \
+        --set load.preload=1000 --set 'axis.values=null memory file' \
+        --set 'axis2.values=db-write:low=1000,ids=1000000,rows=10 db-read:ids=1000,width=10,found=any'
+    expect_status 0
+    result_of S1-rates
+    jq -e '.points | length == 6 and all(.[]; .metrics.rate.median > 0 and .n_samples == 3)' \
+        "$r/result.json"
+    jq -e '.verdict.warnings | any(. == "store null keeps no rows: what it was given was not looked for")' \
+        "$r/result.json"
+    grep -q 'of null' "$r/stores-light.svg" && [ -s "$r/stores-dark.svg" ]
+    nothing_is_left
+}
+
+@test "S1: a store's directory is taken over by the replacement, with all rows, of the only replica" {
+    run_small S1-recovery --set load.duration=1200ms --set axis.values=file \
+        --set 'axis2.values=1000 2000' --set load.workload=db-read:ids=1000 --set load.preload=1000
+    expect_status 0
+    result_of S1-recovery
+    jq -e '[.points[].events[0] | .rows.min, .rows.max] == [1000, 1000, 2000, 2000]' "$r/result.json"
+    jq -e 'all(.points[].events[0]; .copied_rows.max == 0 and .steps.serving.max < 10000)' \
+        "$r/result.json"
+    grep -q 'until the rows are served' "$r/recovery-light.svg" && [ -s "$r/recovery-dark.svg" ]
+    nothing_is_left
+}

@@ -1,6 +1,7 @@
 #include "core/format.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,11 +68,31 @@ static void format_double_reads_back_the_same_bits(void **state)
     }
 }
 
+static void every_int64_has_its_digits(void **state)
+{
+    static const int64_t values[] = {0, 1, -1, 9, 10, -10, 99, 100, INT64_MAX, INT64_MIN};
+    char text[FORMAT_INT64_BYTES], wanted[32];
+    struct rng rng;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+        snprintf(wanted, sizeof(wanted), "%" PRId64, values[i]);
+        assert_string_equal(format_int64(values[i], text), wanted);
+    }
+    rng_seed(&rng, 6);
+    for (int i = 0; i < 10000; i++) {
+        int64_t value = (int64_t)(rng_next(&rng) >> rng_below(&rng, 64));
+        snprintf(wanted, sizeof(wanted), "%" PRId64, value);
+        assert_string_equal(format_int64(value, text), wanted);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(format_double_uses_the_fewest_digits),
         cmocka_unit_test(format_double_reads_back_the_same_bits),
+        cmocka_unit_test(every_int64_has_its_digits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

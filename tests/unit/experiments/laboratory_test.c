@@ -109,6 +109,7 @@ static void what_cannot_be_computed_is_refused_by_name(void **state)
     refuses(HEAD "servers = 3 0\n", NULL, "out of range");
     refuses(HEAD "servers =\n", NULL, "no placements, hashes or servers");
     refuses(HEAD "labels = a | b\n", NULL, "labels: 2 for 1");
+    refuses(HEAD "figure = ../theme\n", NULL, "'../theme' is not a word");
     refuses(HEAD "measure = loads\n", NULL, "draws = N");
     refuses(HEAD, "load.rate=5", "not of the form laboratory.KEY=VALUE");
     refuses(HEAD, "laboratory.server=5", "did you mean 'servers'");

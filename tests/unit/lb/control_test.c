@@ -459,7 +459,7 @@ static void refused_changes_change_nothing(void **state)
     static const struct {
         const char *method, *path, *body, *word;
     } rows[] = {
-        {"POST", "/add", "", "bad JSON"},
+        {"POST", "/add", "", "the body is empty"},
         {"POST", "/add", "[]", "no JSON object"},
         {"POST", "/add", "{}", "\\\"n\\\" is missing"},
         {"POST", "/add", "{\"n\":0}", "\\\"n\\\" is 0"},

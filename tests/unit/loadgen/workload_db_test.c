@@ -233,6 +233,23 @@ static void a_read_without_its_row_is_no_success(void **state)
     workload_free(workload);
 }
 
+static void a_read_that_may_find_none_still_takes_no_stranger(void **state)
+{
+    (void)state;
+    static const char none[] = "{\"data\":[]}", no_row[] = "{\"data\":[{\"Stud_id\":8}]}";
+    struct workload *workload = make("db-read:ids=1,low=8,found=any", 0, 1);
+    struct rng rng;
+    struct client_request request = {0};
+    struct client_answer answer = {.status = 200, .body = none, .body_bytes = sizeof(none) - 1};
+    rng_seed(&rng, 3);
+    workload_next(workload, &rng, 0, &request);
+    assert_int_equal(ended(workload, 0, &answer).verdict, VERDICT_OK);
+    assert_int_equal(ended(workload, 0, &answer).done.n_read, 0);
+    answer.body = no_row, answer.body_bytes = sizeof(no_row) - 1;
+    assert_int_equal(ended(workload, 0, &answer).verdict, VERDICT_WRONG_BODY);
+    workload_free(workload);
+}
+
 static void a_read_modify_write_updates_the_key_it_read(void **state)
 {
     (void)state;
@@ -299,6 +316,7 @@ int main(void)
         cmocka_unit_test(keys_without_a_range_are_those_of_the_mix),
         cmocka_unit_test(a_mix_keeps_its_percentages),
         cmocka_unit_test(a_read_without_its_row_is_no_success),
+        cmocka_unit_test(a_read_that_may_find_none_still_takes_no_stranger),
         cmocka_unit_test(a_read_modify_write_updates_the_key_it_read),
         cmocka_unit_test(requests_that_change_rows_are_told_from_reads),
         cmocka_unit_test(percentages_that_do_not_add_up_are_refused),

@@ -136,8 +136,9 @@ static void names_are_drawn_anew_and_the_same_for_a_seed(void **state)
     assert_int_equal(ring_names_measure(&fixture.setup, 5, &fixture.keys, 200, 1, &a, &err), 0);
     assert_int_equal(ring_names_measure(&fixture.setup, 5, &fixture.keys, 200, 1, &b, &err), 0);
     assert_int_equal(ring_names_measure(&fixture.setup, 5, &fixture.keys, 200, 2, &c, &err), 0);
-    assert_memory_equal(&a, &b, sizeof(a));
-    assert_true(memcmp(&a, &c, sizeof(a)) != 0);
+    assert_memory_equal(&a.peak, &b.peak, sizeof(a.peak));
+    assert_memory_equal(&a.cov, &b.cov, sizeof(a.cov));
+    assert_true(a.peak.median < c.peak.median || a.peak.median > c.peak.median);
     /* The longest of n arcs is (1 + 1/2 + … + 1/n)/n on the average: 2.28 means of five. */
     assert_true(a.peak.median > 2 && a.peak.median < 2.5 && a.peak.low < a.peak.high);
     ring_fixture_close(&fixture);

@@ -137,6 +137,7 @@ static void whatever_else_is_left_alone(void **state)
     for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++)
         if (is_plain(bodies[i], strlen(bodies[i])))
             fail_msg("%s", bodies[i]);
+    assert_false(is_plain(NULL, 0));
 }
 
 /* Bytes changed, removed and doubled in a plain body: is_plain() proves what is still taken. */
