@@ -127,6 +127,7 @@ static void on_demote(struct control *control, const struct shard_letter *letter
     metric_bump(&control->metrics.demoted);
     if (database_demote(&control->database, letter->live, letter->base.uid)) {
         log_warn("lb", "a replica missed a change, and is made equal again");
+        copy_replica_demoted(control, letter->live, letter->base.uid);
         control_publish(control);
     }
     add_fence(control, letter->base.uid, letter->live, 0);

@@ -662,6 +662,14 @@ void copy_schedule(struct control *control)
 /* ---- what happens meanwhile -------------------------------------------------------------------
  */
 
+static void lose_source(struct copy *copy, const char *why)
+{
+    if (copy->phase == PHASE_PAUSING)
+        return;
+    copy->n_attempts = 0; /* the target is not to blame */
+    fail(copy, "%s", why);
+}
+
 void copy_member_gone(struct control *control, uint64_t uid)
 {
     for (struct copy *copy = control->copies.first, *next; copy; copy = next) {
@@ -669,11 +677,19 @@ void copy_member_gone(struct control *control, uint64_t uid)
         if (copy->target == uid) {
             release_writer(copy);
             drop(copy);
-        } else if (copy->source == uid && copy->phase != PHASE_PAUSING) {
-            copy->n_attempts = 0; /* it is not to blame */
-            fail(copy, "its source has gone");
+        } else if (copy->source == uid) {
+            lose_source(copy, "its source has gone");
         }
     }
+}
+
+void copy_replica_demoted(struct control *control, const struct shard_live *live, uint64_t uid)
+{
+    for (struct copy *copy = control->copies.first; copy; copy = copy->next)
+        if (&copy->shard->live == live && copy->source == uid) {
+            lose_source(copy, "its source missed a change");
+            return; /* there is one copy of a shard at a time */
+        }
 }
 
 /* Changed keys, those close to each other together. */

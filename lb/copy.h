@@ -39,6 +39,8 @@ void copy_schedule(struct control *control);
 /* The member is dead or leaves: copies to it are dropped, copies from it look for another source.
  * Its replicas have been dropped or changed already. */
 void copy_member_gone(struct control *control, uint64_t uid);
+/* The member's replica of the shard is no source any more. */
+void copy_replica_demoted(struct control *control, const struct shard_live *live, uint64_t uid);
 /* LETTER_DIRTY came. The letter stays the caller's. */
 void copy_on_dirty(struct control *control, struct shard_letter *letter);
 /* Drops them all; what is held goes on. */

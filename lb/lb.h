@@ -29,9 +29,9 @@ struct lb_config {
     unsigned fall;                  /* heartbeats missed in a row until a server counts as dead */
     uint64_t orphan_after_ns;       /* what servers are started with */
     const char *const *server_args; /* further words of their command lines, NULL-ended (ref) */
-    const char *store;  /* what servers keep their rows in, as --store takes it; NULL: memory */
+    const char *store;      /* what servers keep their rows in, as --store takes it; NULL: memory */
     const char *store_name; /* of that which keeps them, shims left out; NULL: memory */
-    bool store_durable; /* it outlives the server's process: needs state_dir */
+    bool store_durable;     /* it outlives the server's process: needs state_dir */
     bool store_private; /* "mysql" without a database: one mariadbd is started for the cluster */
     struct key_source key_source;
     uint64_t seed;

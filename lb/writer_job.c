@@ -19,7 +19,8 @@ struct tally {
 
 static bool counts(const struct item *item)
 {
-    return target_takes_changes(item->target) && !lane_is_demoting(item->lane, item->target->uid);
+    return !item->is_out && target_takes_changes(item->target) &&
+           !lane_is_demoting(item->lane, item->target->uid);
 }
 
 static struct tally tally_up(const struct run *run)
@@ -183,6 +184,8 @@ static bool give_up(struct item *item)
 {
     struct target *target = item->target;
     struct writer *writer = item->job->writer;
+    if (item->is_out)
+        return true;
     bool is_fenced = target->fence != FENCE_NONE || !target->outlet;
     item->is_demoted = !is_fenced && (lane_is_demoting(item->lane, target->uid) ||
                                       !writer_may_fence(writer, target));

@@ -236,11 +236,23 @@ static void on_fenced(struct writer *writer, uint64_t uid, int code)
         set_fence(target, uid, code);
 }
 
+/* The replica is being made equal to the others: what a change under way did to it does not last,
+ * even if it becomes one of them again before that change ends. */
+static void leave_out(struct writer *writer, const struct lane *lane, uint64_t uid)
+{
+    for (struct job *job = writer->under_way; job; job = job->next)
+        for (size_t i = 0; i < job->call->change.n_parts; i++)
+            for (size_t k = 0; job->runs[i].lane == lane && k < job->runs[i].n_items; k++)
+                job->runs[i].items[k].is_out |= job->runs[i].items[k].target->uid == uid;
+}
+
 static void on_demoted(struct writer *writer, struct lane *lane, uint64_t uid, int code)
 {
     if (!lane)
         return;
     look_again(writer, uid, lane, code);
+    if (code == 0)
+        leave_out(writer, lane, uid);
     drop_demotion(lane, uid);
 }
 

@@ -65,6 +65,7 @@ struct item {
     bool undone;                 /* UNDOING: told to take it back */
     bool needs_fence;            /* the answer waits for its fence, */
     bool is_demoted;             /* or for its demotion */
+    bool is_out;                 /* it was demoted meanwhile, and counts no more for this job */
 };
 
 /* One shard's part in a job. */

@@ -4,10 +4,11 @@
  *     quoit_7         the rows of the shard whose id is 7 (mysql_rows.h)
  *
  * `server` is the name of the one that first had the store's directory, where there is one, so that
- * the rows pass with it to a server of another name. Names of servers and shards are values here, compared byte by byte, and never part of any SQL.
- * Making and dropping a table commits by itself, so that a shard is first entered as being made,
- * then its table is made, then it is entered as there; and the other way round. What is found in
- * between at the start is dropped: its creation was never acknowledged, or its end was wanted. */
+ * the rows pass with it to a server of another name. Names of servers and shards are values here,
+ * compared byte by byte, and never part of any SQL. Making and dropping a table commits by itself,
+ * so that a shard is first entered as being made, then its table is made, then it is entered as
+ * there; and the other way round. What is found in between at the start is dropped: its creation
+ * was never acknowledged, or its end was wanted. */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>

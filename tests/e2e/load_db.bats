@@ -217,3 +217,20 @@ remove_row() { # KEY SERVER…
     [ "$status" -eq 0 ]
     holds '.ok == 300 and .open.scheduled == 300 and .verdict.valid'
 }
+
+# Every failing insert takes a replica out, and another is made from one that may be next.
+@test "stores that fail again and again lose nothing that was acknowledged" {
+    local every six
+    six='[{"Stud_id_low":0,"Shard_id":"sh1","Shard_size":3000},{"Stud_id_low":3000,"Shard_id":"sh2","Shard_size":3000},{"Stud_id_low":6000,"Shard_id":"sh3","Shard_size":3000},{"Stud_id_low":9000,"Shard_id":"sh4","Shard_size":3000}]'
+    for every in 22 33 59; do
+        start_lb --servers 0 --store "fault:fail=insert,every=$every+memory" --log-level error
+        ask POST /init --data-binary "{\"N\":6,\"replicas\":3,\"schema\":$SCHEMA,\"shards\":$six}"
+        [ "$code" = 200 ]
+        drive db-write:ids=10000 --client raw --fail-if 'errors>9000'
+        echo "$output"
+        holds '.verification | .done and .rows.missing == 0 and .rows.wrong == 0 and .replicas.equal'
+        [ "$status" -eq 0 ]
+        kill -TERM "$LB_PID"
+        within 6 gone "$LB_PID"
+    done
+}
