@@ -27,6 +27,8 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 60
 # Arguments of `quoit run` in experiment-NAME, e.g. RUN_ARGS="--set load.requests=1000".
 RUN_ARGS ?=
+# What starts an experiment's servers: empty for what its file says, or docker.
+SPAWNER ?=
 # Test suites that check, asan, tsan and coverage run, and a shell pattern on program names.
 SUITES ?= unit contract e2e
 TESTS ?= *
@@ -51,7 +53,7 @@ endif
 # ---- what is found ---------------------------------------------------------------------------
 
 SRC := $(wildcard core/*.c table/*.c backends/*.c backends/*/*.c ring/*.c server/*.c lb/*.c \
-	loadgen/*.c experiments/*.c ctl/*.c doctor/*.c cmd/*.c)
+	spawnerd/*.c loadgen/*.c experiments/*.c ctl/*.c doctor/*.c cmd/*.c)
 # A TEMPLATE.c documents its family's hooks. It is compiled, so that it stays true, but not linked.
 TEMPLATE_SRC := $(filter %/TEMPLATE.c,$(SRC))
 SRC := $(filter-out %/TEMPLATE.c,$(SRC))
@@ -61,7 +63,8 @@ BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 # Helpers: each test, benchmark and fuzz target is linked with those that it calls.
 SUPPORT_SRC := $(wildcard tests/support/*.c)
-BATS := $(wildcard tests/e2e/*.bats)
+DOCKER_BATS := $(wildcard tests/e2e/docker*.bats)
+BATS := $(filter-out $(DOCKER_BATS),$(wildcard tests/e2e/*.bats))
 ALL_SRC := $(SRC) $(TEMPLATE_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
 
 # Objects, not an archive: parts and verbs register themselves in linker sections, and an archive
@@ -122,10 +125,11 @@ KEEP_IF_SAME = cat >$@.$$$$ && if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv
 # tools/install-deps changed it, make starts over and sees what was installed. When nothing is
 # missing that costs some file tests and no package manager.
 
-NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json
+NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json image image-mysql up down \
+	logs ps
 GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 DEPS := build
-ifneq ($(filter check check-% asan tsan coverage bench published,$(GOALS)),)
+ifneq ($(filter check check-programs asan tsan coverage bench published,$(GOALS)),)
 DEPS += run check
 endif
 ifneq ($(filter experiment-% experiments report report-check,$(GOALS)),)
@@ -243,8 +247,9 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 	done; echo; echo ']'; } >$@
 
 ##@ Test
-.PHONY: check check-programs asan tsan fuzz bench bench-hash published bench-lb bench-load bench-hist bench-stall \
-	bench-heal bench-db bench-db-heal bench-mysql coverage
+.PHONY: check check-programs check-docker asan tsan fuzz bench bench-hash published bench-lb bench-load \
+	bench-hist bench-stall bench-heal bench-docker bench-db bench-db-heal \
+	bench-mysql coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
 CONTRACT_RUN := $(if $(filter contract,$(SUITES)),$(CONTRACT))
@@ -255,6 +260,10 @@ check-programs: $(UNIT_RUN) $(CONTRACT_RUN) $(if $(E2E_RUN),all)
 check: check-programs ## build, then run the unit, contract and end-to-end tests
 	@QUOIT=$(abspath $(QUOIT)) tools/run-tests --mode $(MODE) --logs $(BUILD)/logs \
 		--only '$(TESTS)' $(UNIT_RUN) $(CONTRACT_RUN) $(E2E_RUN)
+
+# Where there is no engine, and none can be installed and started, it says so and is content.
+check-docker: all ## the cluster in containers, with a real container engine
+	@QUOIT=$(abspath $(QUOIT)) tools/check-docker --logs $(BUILD)/logs --only '$(TESTS)' $(DOCKER_BATS)
 
 # The end-to-end tests measure times and stay out of the slow modes, unless SUITES names them.
 SLOW_SUITES := $(if $(filter file,$(origin SUITES)),unit contract,$(SUITES))
@@ -298,6 +307,9 @@ bench-hash: $(BUILD)/tests/bench/hash_bench ## every hash and placement: ns, byt
 published: $(BUILD)/tests/unit/backends/published_test ## published results on hashing, computed again
 	@$< table
 
+bench-docker: all ## servers in containers: create to serving, killed to replaced
+	@tests/bench/docker_bench.sh $(QUOIT)
+
 bench-heal: all ## kill servers under load and time the healing
 	@tests/bench/heal_bench.sh $(QUOIT)
 
@@ -321,6 +333,34 @@ coverage: ## run the tests and report which lines they reach
 	@$(MAKE) --no-print-directory coverage MODE=coverage BUILD=$(BUILD_ROOT)coverage
 endif
 
+##@ Containers
+.PHONY: image image-mysql up down logs ps
+
+# Names that docker-compose.yml knows them by.
+export QUOIT_IMAGE ?= quoit
+export QUOIT_MYSQL_IMAGE ?= quoit-mysql
+
+image: ## build the container image quoit, of which load balancer and servers are made
+	docker build --file docker/Dockerfile --tag $(QUOIT_IMAGE) \
+		--build-arg COMMIT=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+image-mysql: image ## build the image quoit-mysql: a server with a MariaDB of its own beside it
+	docker build --file docker/Dockerfile.mysql --tag $(QUOIT_MYSQL_IMAGE) \
+		--build-arg QUOIT=$(QUOIT_IMAGE) .
+
+# STORE=memory, file, mysql or shared: docs/deploy.md says what each is.
+up: ## start the cluster in containers, STORE=memory: load balancer on port 5000
+	@tools/compose up
+
+down: ## stop it and remove it; PURGE=1 removes the rows of durable stores too
+	@tools/compose down
+
+logs: ## what its containers logged
+	@tools/compose logs
+
+ps: ## its containers
+	@tools/compose ps
+
 ##@ Check the source
 .PHONY: lint format
 
@@ -334,12 +374,15 @@ format: ## format every C file in place
 ##@ Measure and report
 .PHONY: experiments report report-check docs
 
+RUN_WITH := $(if $(filter docker,$(SPAWNER)),tools/with-spawner)
+
+# SPAWNER=docker: in containers (an engine that answers, and the image).
 experiment-%: all ## run an experiment, e.g. experiment-A1: start, load, table, chart
-	@$(QUOIT) run $* $(RUN_ARGS)
+	@$(RUN_WITH) $(QUOIT) run $* $(RUN_ARGS)
 
 # Those of the assignment, in one process, which goes on after an invalid one and tells at the end.
 experiments: all ## run the assignment's experiments A1 … A4
-	@$(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) $(RUN_ARGS)
+	@$(RUN_WITH) $(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) $(RUN_ARGS)
 
 report: all ## write the charts and tables of README.md and report/ from the committed results
 	@$(QUOIT) report

@@ -9,6 +9,7 @@
 #define QUOIT_BACKENDS_SPAWNER_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,10 @@ struct spawner_request {
     /* Words of this one's command line behind server_args, NULL-ended, or NULL (borrowed during the
      * call). Ours as well, never from a client. */
     const char *const *args;
+    uint64_t data_id; /* the number of the data directory that args name, 0: none; for spawners
+                         whose servers see another file system than we */
+    bool data_is_new; /* nobody used that number before: what is found under it is a former
+                         cluster's, and goes */
 };
 
 /* A running server, as told to the handler and kept in the state file. */
@@ -75,6 +80,9 @@ struct spawner_ops {
      * of its end. 0; -ESRCH when it is gone or is not the same process any more; another negative
      * errno when that could not be told. */
     int (*adopt)(struct spawner *spawner, const struct spawner_server *server, struct err *err);
+    /* Optional: where servers keep their data out of the LB's reach. Nobody needs that of this
+     * data_id any more: it goes, once the server that has it has ended. */
+    void (*remove_data)(struct spawner *spawner, uint64_t data_id);
 };
 
 /* First member of every implementation's struct. */

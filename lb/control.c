@@ -42,6 +42,15 @@ char *control_data_dir(const struct control *control, uint64_t data_id)
     return mem_printf("%s/servers/%llu", control->config->state_dir, (unsigned long long)data_id);
 }
 
+void control_remove_data(struct control *control, uint64_t data_id)
+{
+    struct spawner *spawner = control->spawner;
+    state_remove_data(control->state_store, data_id);
+    private_db_remove(control, data_id);
+    if (spawner->ops->remove_data)
+        spawner->ops->remove_data(spawner, data_id);
+}
+
 /* ---- fences -----------------------------------------------------------------------------------
  */
 

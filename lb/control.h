@@ -191,6 +191,8 @@ void control_tell_workers(struct control *control, enum letter_type type);
 void control_tell_writer(struct control *control, struct lb_letter *letter);
 /* The server's data directory, to be freed; NULL: it has none. */
 char *control_data_dir(const struct control *control, uint64_t data_id);
+/* Its rows go, wherever they are kept: nobody will start a server on them again. */
+void control_remove_data(struct control *control, uint64_t data_id);
 /* Workers run, the parent is told: the end of the boot. 0 or a negative errno. */
 int control_go_live(struct control *control, struct err *err);
 /* Ends the LB: in order (kill false), or at once. code: what lb_run returns. */

@@ -149,8 +149,12 @@ int member_ask_spawner(struct member *member, const char *store, struct err *err
     if (!store)
         store = config->store;
     const char *args[] = {store ? "--store" : NULL, store, dir ? "--data" : NULL, dir, NULL};
-    struct spawner_request request = {
-        .uid = member->uid, .name = member->name, .id = member->id, .args = args};
+    struct spawner_request request = {.uid = member->uid,
+                                      .name = member->name,
+                                      .id = member->id,
+                                      .args = args,
+                                      .data_id = member->data_id,
+                                      .data_is_new = member->data_id == member->uid};
     int rc = control->spawner->ops->start(control->spawner, &request, err);
     free(dir);
     member->unasked = false;
@@ -446,8 +450,7 @@ void member_reap_all(struct control *control, uint64_t reached_version)
         }
         if (member->state == MEMBER_LEAVING && member->exited && unknown) {
             if (member->removed && member->data_id != 0) {
-                state_remove_data(control->state_store, member->data_id);
-                private_db_remove(control, member->data_id);
+                control_remove_data(control, member->data_id);
             }
             unlink_and_free(control, link);
         } else

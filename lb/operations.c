@@ -326,10 +326,8 @@ static void retire_others(struct control *control, const struct operation *opera
     }
     while (control->database.vacancies) {
         uint64_t data_id = control->database.vacancies->data_id;
-        if (data_id != 0) {
-            state_remove_data(control->state_store, data_id);
-            private_db_remove(control, data_id);
-        }
+        if (data_id != 0)
+            control_remove_data(control, data_id);
         database_drop_vacancy(&control->database);
     }
 }

@@ -4,6 +4,8 @@
  *
  * Everything is done within submit(). */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -127,6 +129,25 @@ static enum store_submit memory_submit(struct store *base, struct store_request 
     return STORE_DONE;
 }
 
+/* The machine's memory, or the container's limit, which its control group shows as the root's. */
+static uint64_t memory_bytes_there_are(void)
+{
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max",
+                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+    for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+        FILE *file = fopen(limits[i], "re");
+        uint64_t limit;
+        if (!file)
+            continue;
+        if (fscanf(file, "%" SCNu64, &limit) == 1 && limit > 0 && limit < bytes)
+            bytes = limit;
+        fclose(file);
+    }
+    return bytes;
+}
+
 static int memory_open(const void *params, const struct store_config *config, struct store *inner,
                        struct store **ret_store, struct err *err)
 {
@@ -136,8 +157,7 @@ static int memory_open(const void *params, const struct store_config *config, st
     struct memory_store *store = mem_zalloc(1, sizeof(*store));
     store->max_bytes = ((const struct memory_params *)params)->max_bytes;
     if (store->max_bytes == 0)
-        store->max_bytes =
-            (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3;
+        store->max_bytes = memory_bytes_there_are() / 4 * 3;
     *ret_store = &store->base;
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
+#include "tests/support/docker_bed.h"
 #include "tests/support/ready_child.h"
 #include "tests/support/spawner_probe.h"
 
@@ -23,17 +24,20 @@ struct fixture {
     const char *part;
     const char *spec;
     const char *program; /* NULL: this very program */
+    bool needs_engine;   /* of docker_bed.h, whose socket the spec then names */
 };
 
 static const struct fixture fixtures[] = {
     {.part = "process", .spec = "process"},
     {.part = "fake", .spec = "fake:delay=1ms"},
+    {.part = "docker", .spec = "docker", .needs_engine = true},
 };
 
 struct world {
     struct spec spec;
     struct spawner_config config;
     struct probe *probe;
+    struct docker_bed *bed; /* or NULL */
 };
 
 static int set_up(void **state)
@@ -46,7 +50,13 @@ static int set_up(void **state)
     for (size_t i = 0; i < sizeof(fixtures) / sizeof(*fixtures); i++)
         if (strcmp(fixtures[i].part, part->name) == 0)
             fixture = fixtures[i];
-    if (spec_parse(&spawner_family, fixture.spec, &world->spec, &err))
+    char spec[256];
+    snprintf(spec, sizeof(spec), "%s", fixture.spec);
+    if (fixture.needs_engine) {
+        world->bed = docker_bed_new();
+        snprintf(spec, sizeof(spec), "docker:socket=%s", docker_bed_socket(world->bed));
+    }
+    if (spec_parse(&spawner_family, spec, &world->spec, &err))
         fail_msg("%s", err.message);
     world->config = (struct spawner_config){
         .program = fixture.program ? fixture.program : ready_child_program(),
@@ -65,6 +75,7 @@ static int tear_down(void **state)
 
     probe_free(world->probe, &world->spec, &world->config);
     spec_done(&world->spec);
+    docker_bed_free(world->bed);
     free(world);
     return 0;
 }

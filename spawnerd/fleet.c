@@ -1,0 +1,486 @@
+#include "spawnerd/fleet.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "spawnerd/container.h"
+
+#define LIST_TIMEOUT_NS (30 * NS_PER_S)
+#define VOLUME_TIMEOUT_NS (30 * NS_PER_S)
+#define MAX_EVENT_BYTES ((size_t)1 << 20)
+#define RETRY_MIN_S 0.05
+#define RETRY_MAX_S 1.0
+
+static struct container *find_reference(struct fleet *fleet, const char *reference)
+{
+    struct container *container;
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    if (container->reference[0] && strcmp(container->reference, reference) == 0)
+        return container;
+    return NULL;
+}
+
+static struct container *find_uid(struct fleet *fleet, uint64_t uid)
+{
+    struct container *container;
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    if (container->owner != OWNER_NONE && container->uid == uid)
+        return container;
+    return NULL;
+}
+
+/* Its making was asked for and not answered yet. */
+static bool is_being_made(struct fleet *fleet, const char *start)
+{
+    struct container *container;
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    if (!container->reference[0] && start && strcmp(container->start, start) == 0)
+        return true;
+    return false;
+}
+
+static char *label_filter(const struct fleet *fleet)
+{
+    return mem_printf("\"label\":[\"%s=%s\"]", LABEL_CLUSTER, fleet->config.cluster);
+}
+
+/* ---- the engine's state ------------------------------------------------------------------- */
+
+const char *fleet_engine_trouble(const struct fleet *fleet)
+{
+    return fleet->engine_state == ENGINE_UP ? NULL : fleet->trouble;
+}
+
+static void set_trouble(struct fleet *fleet, const char *why)
+{
+    snprintf(fleet->trouble, sizeof(fleet->trouble), "the container engine does not answer: %s",
+             why && why[0] ? why : "its event stream ended");
+}
+
+static void engine_down(struct fleet *fleet, const char *why)
+{
+    bool was_up = fleet->engine_state == ENGINE_UP;
+
+    engine_cancel(fleet->events);
+    engine_cancel(fleet->list);
+    fleet->events = fleet->list = NULL;
+    buf_clear(&fleet->event_line);
+    engine_forget_version(fleet->engine);
+    set_trouble(fleet, why);
+    fleet->engine_state = ENGINE_DOWN;
+    if (was_up) {
+        fleet->retry_s = RETRY_MIN_S;
+        fleet->handler->on_engine(fleet->context, false, fleet->trouble);
+    } else {
+        fleet->retry_s = fleet->retry_s * 2 < RETRY_MAX_S ? fleet->retry_s * 2 : RETRY_MAX_S;
+    }
+    ev_timer_stop(fleet->config.loop, &fleet->retry);
+    ev_timer_set(&fleet->retry, fleet->retry_s, 0.);
+    ev_timer_start(fleet->config.loop, &fleet->retry);
+}
+
+static void send_drop(struct volume_drop *drop);
+
+static void engine_up(struct fleet *fleet)
+{
+    struct container *container, *next;
+    struct volume_drop *drop, *next_drop;
+
+    fleet->engine_state = ENGINE_UP;
+    fleet->retry_s = RETRY_MIN_S;
+    for (container = TAILQ_FIRST(&fleet->containers); container; container = next) {
+        next = TAILQ_NEXT(container, link);
+        container_remove_again(container);
+    }
+    for (drop = TAILQ_FIRST(&fleet->drops); drop; drop = next_drop) {
+        next_drop = TAILQ_NEXT(drop, link);
+        if (!drop->call)
+            send_drop(drop);
+    }
+    fleet_tell_here(fleet);
+    fleet->handler->on_engine(fleet->context, true, "");
+}
+
+/* ---- the list ----------------------------------------------------------------------------- */
+
+static uint64_t label_number(const cJSON *labels, const char *key)
+{
+    const char *text = json_get_string(labels, key);
+
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
+/* One row of the list: what is known is made to agree with it. */
+static void take_row(struct fleet *fleet, const cJSON *row)
+{
+    const cJSON *labels = json_get(row, "Labels");
+    const char *id = json_get_string(row, "Id");
+    const char *state = json_get_string(row, "State");
+    const char *status = json_get_string(row, "Status");
+    const char *name = json_get_string(labels, LABEL_NAME);
+    const char *start = json_get_string(labels, LABEL_START);
+
+    if (!id || !state || strlen(id) >= DOCKER_REFERENCE_BYTES)
+        return;
+    bool runs = strcmp(state, "running") == 0 || strcmp(state, "paused") == 0;
+    bool ended = strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0;
+    struct container *container = find_reference(fleet, id);
+    if (container) {
+        container->listed = false; /* seen */
+        if (ended)
+            container_ended(container, status ? status : state);
+        return;
+    }
+    if (is_being_made(fleet, start))
+        return;
+    container = container_found(fleet, id, name && name_valid(name) ? name : "unknown",
+                                label_number(labels, LABEL_DATA));
+    if (!runs) {
+        log_info("spawner", "removing container %s (%.12s), which is %s", container->name, id,
+                 state);
+        container_discard(container);
+    }
+}
+
+static void on_list(void *context, const struct engine_answer *answer)
+{
+    struct fleet *fleet = context;
+    struct container *container, *next;
+    cJSON *tree = answer->code == 0 && answer->status == 200
+                      ? json_parse(answer->body, answer->n, NULL)
+                      : NULL;
+    const cJSON *row;
+
+    fleet->list = NULL;
+    if (!cJSON_IsArray(tree)) {
+        cJSON_Delete(tree);
+        engine_down(fleet, answer->why[0] ? answer->why : "its list of containers is none");
+        return;
+    }
+    cJSON_ArrayForEach (row, tree)
+        take_row(fleet, row);
+    cJSON_Delete(tree);
+    for (container = TAILQ_FIRST(&fleet->containers); container; container = next) {
+        next = TAILQ_NEXT(container, link);
+        if (container->listed)
+            container_vanished(container, "it was gone when the engine answered again");
+    }
+    engine_up(fleet);
+}
+
+static const struct engine_handler list_handler = {.on_done = on_list};
+
+static void ask_for_list(struct fleet *fleet)
+{
+    struct container *container;
+    char *label = label_filter(fleet);
+    char *filter = mem_printf("{%s}", label);
+    char *escaped = engine_escape(filter);
+    char *path = mem_printf("containers/json?all=true&filters=%s", escaped);
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    container->listed = container->reference[0] != '\0';
+    fleet->engine_state = ENGINE_LISTING;
+    fleet->list =
+        engine_send(fleet->engine, "GET", path, NULL, LIST_TIMEOUT_NS, &list_handler, fleet);
+    free(path);
+    free(escaped);
+    free(filter);
+    free(label);
+}
+
+/* ---- the event stream --------------------------------------------------------------------- */
+
+static void say_how(const struct container *container, const cJSON *attributes, char *why)
+{
+    int status = (int)label_number(attributes, "exitCode");
+    const char *signal_name = status > 128 ? sigabbrev_np(status - 128) : NULL;
+
+    if (container->out_of_memory)
+        snprintf(why, CONTAINER_WHY_BYTES, "killed: over its memory limit of %" PRIu64 " MiB",
+                 container->fleet->config.memory_bytes >> 20);
+    else if (signal_name)
+        snprintf(why, CONTAINER_WHY_BYTES, "killed by SIG%s", signal_name);
+    else
+        snprintf(why, CONTAINER_WHY_BYTES, "exit status %d", status);
+}
+
+static void take_event(struct fleet *fleet, const cJSON *event)
+{
+    const char *action = json_get_string(event, "Action");
+    const cJSON *actor = json_get(event, "Actor");
+    const char *id = json_get_string(actor, "ID");
+    struct container *container = id ? find_reference(fleet, id) : NULL;
+    char why[CONTAINER_WHY_BYTES];
+
+    if (!action || !container)
+        return;
+    if (strcmp(action, "oom") == 0)
+        container->out_of_memory = true;
+    if (strcmp(action, "die") == 0) {
+        say_how(container, json_get(actor, "Attributes"), why);
+        container_ended(container, why);
+    }
+    /* What we asked for ourselves, the answer tells. */
+    if (strcmp(action, "destroy") == 0 &&
+        !(container->state == CONTAINER_REMOVING && container->call))
+        container_vanished(container, "it was removed");
+}
+
+static void on_event_data(void *context, const char *data, size_t n)
+{
+    struct fleet *fleet = context;
+    struct buf *line = &fleet->event_line;
+
+    if (buf_append(line, data, n) != 0) {
+        buf_clear(line); /* no event is that long; the next list repairs what was missed */
+        return;
+    }
+    for (;;) {
+        char *end = buf_len(line) ? memchr(buf_head(line), '\n', buf_len(line)) : NULL;
+        if (!end)
+            return;
+        size_t length = (size_t)(end - buf_head(line));
+        cJSON *event = json_parse(buf_head(line), length, NULL);
+        buf_consume(line, length + 1);
+        take_event(fleet, event);
+        cJSON_Delete(event);
+    }
+}
+
+static void on_events_open(void *context)
+{
+    struct fleet *fleet = context;
+
+    if (fleet->engine_state == ENGINE_OPENING)
+        ask_for_list(fleet);
+}
+
+static void on_events_end(void *context, const struct engine_answer *answer)
+{
+    struct fleet *fleet = context;
+
+    fleet->events = NULL;
+    engine_down(fleet, fleet->engine_state == ENGINE_UP ? "" : answer->why);
+}
+
+static const struct engine_handler events_handler = {
+    .on_done = on_events_end, .on_open = on_events_open, .on_data = on_event_data};
+
+/* First the events, then the list: nothing falls between them. */
+static void open_events(struct fleet *fleet)
+{
+    char *label = label_filter(fleet);
+    char *filter =
+        mem_printf("{\"type\":[\"container\"],\"event\":[\"die\",\"destroy\",\"oom\"],%s}", label);
+    char *escaped = engine_escape(filter);
+    char *path = mem_printf("events?filters=%s", escaped);
+
+    fleet->engine_state = ENGINE_OPENING;
+    fleet->events = engine_stream(fleet->engine, "GET", path, &events_handler, fleet);
+    free(path);
+    free(escaped);
+    free(filter);
+    free(label);
+}
+
+static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    open_events(timer->data);
+}
+
+/* ---- volumes ------------------------------------------------------------------------------ */
+
+static void on_dropped(void *context, const struct engine_answer *answer)
+{
+    struct volume_drop *drop = context;
+
+    drop->call = NULL;
+    if (answer->code != 0)
+        return; /* again when the engine answers */
+    if (answer->status >= 300 && answer->status != 404)
+        log_warn("spawner", "volume %" PRIu64 " of cluster %s stays: %s", drop->data,
+                 drop->fleet->config.cluster, answer->why);
+    TAILQ_REMOVE(&drop->fleet->drops, drop, link);
+    free(drop);
+}
+
+static const struct engine_handler dropped_handler = {.on_done = on_dropped};
+
+static void send_drop(struct volume_drop *drop)
+{
+    char *volume = container_volume(drop->fleet, drop->data);
+    char *path = mem_printf("volumes/%s", volume);
+
+    drop->call = engine_send(drop->fleet->engine, "DELETE", path, NULL, VOLUME_TIMEOUT_NS,
+                             &dropped_handler, drop);
+    free(path);
+    free(volume);
+}
+
+void fleet_drop_volume(struct fleet *fleet, uint64_t data)
+{
+    struct volume_drop *drop = mem_zalloc(1, sizeof(*drop));
+
+    drop->fleet = fleet;
+    drop->data = data;
+    TAILQ_INSERT_TAIL(&fleet->drops, drop, link);
+    send_drop(drop);
+}
+
+void fleet_remove_data(struct fleet *fleet, uint64_t data)
+{
+    struct container *container;
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    if (container->data == data) {
+        container->drop_data = true;
+        return;
+    }
+    if (data != 0)
+        fleet_drop_volume(fleet, data);
+}
+
+/* ---- what the owner asks for -------------------------------------------------------------- */
+
+void fleet_tell_here(struct fleet *fleet)
+{
+    struct container *container;
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    if (container->state == CONTAINER_RUNNING && container->owner == OWNER_NONE &&
+        !container->was_here) {
+        container->was_here = true;
+        fleet->handler->on_here(fleet->context, container->reference, container->name);
+    }
+}
+
+int fleet_start(struct fleet *fleet, const struct fleet_server *server, struct err *err)
+{
+    if (fleet->engine_state != ENGINE_UP)
+        return err_set(err, -EHOSTDOWN, "server %s cannot be made: %s", server->name,
+                       fleet->trouble);
+    if (find_uid(fleet, server->uid))
+        return err_set(err, -EEXIST, "server %s: uid %" PRIu64 " is taken", server->name,
+                       server->uid);
+    container_make(fleet, server);
+    return 0;
+}
+
+int fleet_adopt(struct fleet *fleet, uint64_t uid, const char *reference, struct err *err)
+{
+    struct container *container = find_reference(fleet, reference);
+
+    if (!container || container->state != CONTAINER_RUNNING)
+        return err_set(err, -ESRCH, "container %.12s is gone", reference);
+    if (container->owner != OWNER_NONE || find_uid(fleet, uid))
+        return err_set(err, -EEXIST, "container %.12s or uid %" PRIu64 " is taken", reference, uid);
+    container->owner = OWNER_RUNS;
+    container->uid = uid;
+    container->was_here = false;
+    return 0;
+}
+
+void fleet_stop(struct fleet *fleet, uint64_t uid, uint64_t grace_ns)
+{
+    struct container *container = find_uid(fleet, uid);
+
+    if (container)
+        container_stop(container, grace_ns);
+}
+
+void fleet_purge(struct fleet *fleet)
+{
+    struct container *container, *next;
+
+    for (container = TAILQ_FIRST(&fleet->containers); container; container = next) {
+        next = TAILQ_NEXT(container, link);
+        if (container->owner == OWNER_NONE)
+            container_discard(container);
+    }
+}
+
+void fleet_abandon(struct fleet *fleet)
+{
+    struct container *container, *next;
+
+    for (container = TAILQ_FIRST(&fleet->containers); container; container = next) {
+        next = TAILQ_NEXT(container, link);
+        bool starts = container->owner == OWNER_STARTS;
+        container->owner = OWNER_NONE;
+        container->was_here = false;
+        if (starts)
+            container_stop(container, 0);
+    }
+}
+
+size_t fleet_n_leaving(const struct fleet *fleet)
+{
+    const struct container *container;
+    const struct volume_drop *drop;
+    size_t n = 0;
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    n += container->state != CONTAINER_RUNNING;
+    TAILQ_FOREACH(drop, &fleet->drops, link)
+    n++;
+    return n;
+}
+
+/* ---- beginning and end -------------------------------------------------------------------- */
+
+struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_handler *handler,
+                        void *context)
+{
+    struct fleet *fleet = mem_zalloc(1, sizeof(*fleet));
+
+    fleet->config = *config;
+    fleet->handler = handler;
+    fleet->context = context;
+    fleet->engine = engine_new(config->loop, config->engine_socket);
+    fleet->retry_s = RETRY_MIN_S;
+    TAILQ_INIT(&fleet->containers);
+    TAILQ_INIT(&fleet->drops);
+    buf_init(&fleet->event_line, MAX_EVENT_BYTES);
+    ev_init(&fleet->retry, on_retry);
+    fleet->retry.data = fleet;
+    snprintf(fleet->trouble, sizeof(fleet->trouble),
+             "the container engine at %s has not answered yet", config->engine_socket);
+    open_events(fleet);
+    return fleet;
+}
+
+void fleet_free(struct fleet *fleet)
+{
+    if (!fleet)
+        return;
+    engine_cancel(fleet->events);
+    engine_cancel(fleet->list);
+    /* NOLINTBEGIN(clang-analyzer-unix.Malloc): it does not see TAILQ_REMOVE. */
+    while (!TAILQ_EMPTY(&fleet->containers))
+        container_free(TAILQ_FIRST(&fleet->containers));
+    while (!TAILQ_EMPTY(&fleet->drops)) {
+        struct volume_drop *drop = TAILQ_FIRST(&fleet->drops);
+        engine_cancel(drop->call);
+        TAILQ_REMOVE(&fleet->drops, drop, link);
+        free(drop);
+    }
+    /* NOLINTEND(clang-analyzer-unix.Malloc) */
+    ev_timer_stop(fleet->config.loop, &fleet->retry);
+    engine_free(fleet->engine);
+    buf_done(&fleet->event_line);
+    free(fleet);
+}

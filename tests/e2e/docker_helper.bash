@@ -1,0 +1,95 @@
+# What the tests in containers share: a deployment by tools/compose under names of its own, beside
+# which any other may run, and nothing left of it afterwards, whatever happened. tools/check-docker
+# has seen to an engine and to the images.
+# shellcheck disable=SC2034 # for the tests
+load helper
+export QUOIT_IMAGE=${QUOIT_IMAGE:-quoit} QUOIT_MYSQL_IMAGE=${QUOIT_MYSQL_IMAGE:-quoit-mysql}
+
+# Names for this test; a port that is free now.
+docker_begin() {
+    e2e_begin
+    cd "$BATS_TEST_DIRNAME/../.." || return 1
+    export QUOIT_CLUSTER=e2e$RANDOM$$
+    export QUOIT_NETWORK=$QUOIT_CLUSTER QUOIT_PREFIX=$QUOIT_CLUSTER- COMPOSE_PROJECT_NAME=$QUOIT_CLUSTER
+    QUOIT_PORT=$((20000 + RANDOM % 12000)) # below the ports that the kernel gives to clients
+    while nc -z 127.0.0.1 "$QUOIT_PORT" 2>/dev/null; do QUOIT_PORT=$((QUOIT_PORT + 1)); done
+    export QUOIT_PORT
+    LB=127.0.0.1:$QUOIT_PORT
+}
+
+# Every container of the deployment, of the engine's own count: services and servers.
+containers() { # [MORE OPTIONS OF docker ps]
+    docker ps --filter "name=$QUOIT_CLUSTER" "$@"
+}
+
+leftovers() {
+    containers --all --format 'container {{.Names}} {{.Status}}'
+    docker network ls --filter "name=$QUOIT_CLUSTER" --format 'network {{.Name}}'
+    docker volume ls --quiet --filter "name=$QUOIT_CLUSTER"
+}
+
+docker_end() {
+    if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
+        tools/compose logs 2>&1 | tail -n 40 | sed 's/^/# /'
+    fi
+    e2e_end # whoever would start more
+    local ids tries
+    for ((tries = 0; tries < 5; tries++)); do
+        ids=$(containers --all --quiet)
+        [ -n "$ids" ] || break
+        # shellcheck disable=SC2086
+        docker rm --force --volumes $ids >/dev/null 2>&1
+    done
+    docker network rm "$QUOIT_NETWORK" >/dev/null 2>&1 || true
+    ids=$(docker volume ls --quiet --filter "name=$QUOIT_CLUSTER")
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || docker volume rm $ids >/dev/null 2>&1 || true
+}
+
+up() { # STORE [SERVERS]
+    export STORE=$1 QUOIT_SERVERS=${2:-3}
+    tools/compose up >"$dir/up.log" 2>&1 || {
+        cat "$dir/up.log"
+        return 1
+    }
+    within 60 serving_quietly "$QUOIT_SERVERS"
+}
+
+serving_quietly() {
+    serving "$1" 2>/dev/null
+}
+
+down() {
+    tools/compose down >"$dir/down.log" 2>&1 || {
+        cat "$dir/down.log"
+        return 1
+    }
+}
+
+# The container of a server, of a service.
+of() { # NAME
+    echo "$QUOIT_PREFIX$1"
+}
+
+service() { # NAME
+    docker ps --all --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+        --filter "label=com.docker.compose.service=$1"
+}
+
+# The servers that the engine runs, by name, sorted.
+running() {
+    docker ps --filter "label=quoit.cluster=$QUOIT_CLUSTER-$STORE" --format '{{.Names}}' |
+        sed "s/^$QUOIT_PREFIX//" | sort
+}
+
+# What the LB says and what the engine runs are the same.
+agree() {
+    [ "$(names 2>/dev/null | sort)" = "$(running)" ] &&
+        [ "$(running)" = "$(docker ps --all --filter "label=quoit.cluster=$QUOIT_CLUSTER-$STORE" \
+            --format '{{.Names}}' | sed "s/^$QUOIT_PREFIX//" | sort)" ]
+}
+
+# SIGKILL to a container's first process from outside, which the engine takes for a crash.
+crash() { # CONTAINER
+    kill -KILL "$(docker inspect --format '{{.State.Pid}}' "$1")"
+}

@@ -1,0 +1,662 @@
+#include "tests/support/fake_engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/json.h"
+#include "core/mem.h"
+
+#define MAX_LOG 4096
+
+struct container {
+    TAILQ_ENTRY(container) link;
+    char id[80], name[128], server[128], state[16];
+    char address[32];
+    char *spec; /* what it was made of; NULL: added by the test */
+    char cluster[64];
+    int status;
+};
+
+enum connection_kind { PLAIN, EVENTS, ATTACHED };
+
+struct connection {
+    TAILQ_ENTRY(connection) link;
+    struct fake_engine *engine;
+    int fd;
+    enum connection_kind kind;
+    char id[80]; /* ATTACHED */
+    struct ev_io io;
+    struct buf in;
+    char *held; /* an answer that waits */
+};
+
+struct rule {
+    char request[128];
+    int status;
+    char message[256];
+    unsigned n;
+    bool swallows;
+};
+
+struct fake_engine {
+    struct ev_loop *loop;
+    char *socket;
+    int fd;
+    struct ev_io listener;
+    TAILQ_HEAD(, container) containers;
+    TAILQ_HEAD(, connection) connections;
+    struct rule rules[8];
+    size_t n_rules;
+    int start_status; /* of the next refused start; 0: none */
+    char start_message[256];
+    char hold[128];
+    char newest[16], oldest[16];
+    char *log[MAX_LOG]; /* requests: "METHOD path" */
+    size_t n_log;
+    char *last_spec;
+    unsigned n_made;
+};
+
+/* ---- answers ------------------------------------------------------------------------------ */
+
+static void say(struct connection *connection, const char *bytes, size_t n)
+{
+    ssize_t sent = send(connection->fd, bytes, n, MSG_NOSIGNAL);
+    (void)sent; /* a peer that has gone takes nothing */
+}
+
+static void answer(struct connection *connection, int status, const char *body)
+{
+    char *text = mem_printf("HTTP/1.1 %d X\r\nContent-Type: application/json\r\n"
+                            "Content-Length: %zu\r\n\r\n%s",
+                            status, strlen(body), body);
+    if (status == 204) {
+        free(text);
+        text = mem_strdup("HTTP/1.1 204 X\r\n\r\n");
+    }
+    if (connection->held == NULL) {
+        say(connection, text, strlen(text));
+        free(text);
+    } else { /* on hold */
+        free(connection->held);
+        connection->held = text;
+    }
+}
+
+static void answer_message(struct connection *connection, int status, const char *message)
+{
+    struct buf body;
+
+    buf_init(&body, 0);
+    buf_append_str(&body, "{\"message\":");
+    json_escape(&body, message, strlen(message));
+    buf_append_str(&body, "}");
+    answer(connection, status, buf_str(&body));
+    buf_done(&body);
+}
+
+static void open_stream(struct connection *connection, enum connection_kind kind)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x\r\n\r\n";
+
+    connection->kind = kind;
+    say(connection, head, sizeof(head) - 1);
+}
+
+static void close_connection(struct connection *connection)
+{
+    ev_io_stop(connection->engine->loop, &connection->io);
+    close(connection->fd);
+    TAILQ_REMOVE(&connection->engine->connections, connection, link);
+    buf_done(&connection->in);
+    free(connection->held);
+    free(connection);
+}
+
+/* ---- containers --------------------------------------------------------------------------- */
+
+static struct container *find(const struct fake_engine *engine, const char *key)
+{
+    struct container *container;
+
+    TAILQ_FOREACH(container, &engine->containers, link)
+    if (strcmp(container->id, key) == 0 || strcmp(container->name, key) == 0)
+        return container;
+    return NULL;
+}
+
+static bool is_mode(const struct container *container, const char *mode)
+{
+    size_t n = strlen(mode);
+    return strncmp(container->server, mode, n) == 0 &&
+           (container->server[n] == '\0' || container->server[n] == '.');
+}
+
+static void tell_event(struct fake_engine *engine, const struct container *container,
+                       const char *action)
+{
+    struct connection *connection;
+    char *event = mem_printf("{\"Type\":\"container\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\","
+                             "\"Attributes\":{\"exitCode\":\"%d\"}}}\n",
+                             action, container->id, container->status);
+
+    TAILQ_FOREACH(connection, &engine->connections, link)
+    if (connection->kind == EVENTS)
+        say(connection, event, strlen(event));
+    free(event);
+}
+
+static void speak(struct fake_engine *engine, const struct container *container, char stream,
+                  const char *text)
+{
+    struct connection *connection;
+    char frame[512] = {stream};
+    size_t n = strlen(text);
+
+    frame[7] = (char)n;
+    memcpy(frame + 8, text, n);
+    TAILQ_FOREACH(connection, &engine->connections, link)
+    if (connection->kind == ATTACHED && strcmp(connection->id, container->id) == 0)
+        say(connection, frame, 8 + n);
+}
+
+static void end_container(struct fake_engine *engine, struct container *container, int status)
+{
+    struct connection *connection, *next;
+
+    if (strcmp(container->state, "running") != 0)
+        return;
+    strcpy(container->state, "exited");
+    container->status = status;
+    for (connection = TAILQ_FIRST(&engine->connections); connection; connection = next) {
+        next = TAILQ_NEXT(connection, link);
+        if (connection->kind == ATTACHED && strcmp(connection->id, container->id) == 0)
+            close_connection(connection);
+    }
+    tell_event(engine, container, "die");
+}
+
+static void remove_container(struct fake_engine *engine, struct container *container)
+{
+    end_container(engine, container, 137);
+    tell_event(engine, container, "destroy");
+    TAILQ_REMOVE(&engine->containers, container, link);
+    free(container->spec);
+    free(container);
+}
+
+static void start_container(struct fake_engine *engine, struct container *container)
+{
+    strcpy(container->state, "running");
+    if (is_mode(container, "fails")) {
+        speak(engine, container, 2, "first words\nthe disk is on fire\n");
+        end_container(engine, container, 3);
+    } else if (is_mode(container, "garbles")) {
+        speak(engine, container, 1, "quoit.example:80\n");
+    } else if (is_mode(container, "halves")) {
+        speak(engine, container, 1, "0.0.0.0:50");
+        speak(engine, container, 1, "00\n");
+    } else if (!is_mode(container, "mute")) {
+        speak(engine, container, 2, "it goes on\n");
+        speak(engine, container, 1, "0.0.0.0:5000\n");
+    }
+}
+
+static void add_record(struct fake_engine *engine, const char *id, const char *name,
+                       const char *server, const char *cluster, const char *state)
+{
+    struct container *container = mem_zalloc(1, sizeof(*container));
+
+    engine->n_made++;
+    snprintf(container->id, sizeof(container->id), "%s", id);
+    snprintf(container->name, sizeof(container->name), "%s", name);
+    snprintf(container->server, sizeof(container->server), "%s", server);
+    snprintf(container->cluster, sizeof(container->cluster), "%s", cluster ? cluster : "");
+    snprintf(container->state, sizeof(container->state), "%s", state);
+    if (strncmp(server, "nowhere", 7) != 0)
+        snprintf(container->address, sizeof(container->address), "127.9.%u.%u",
+                 engine->n_made / 200, engine->n_made % 200 + 1);
+    TAILQ_INSERT_TAIL(&engine->containers, container, link);
+}
+
+/* ---- calls -------------------------------------------------------------------------------- */
+
+static cJSON *labels_of(const struct container *container)
+{
+    cJSON *spec =
+        container->spec ? json_parse(container->spec, strlen(container->spec), NULL) : NULL;
+    cJSON *labels = spec ? cJSON_DetachItemFromObject(spec, "Labels") : NULL;
+
+    cJSON_Delete(spec);
+    if (labels)
+        return labels;
+    labels = cJSON_CreateObject();
+    if (container->cluster[0])
+        cJSON_AddStringToObject(labels, "quoit.cluster", container->cluster);
+    cJSON_AddStringToObject(labels, "quoit.name", container->server);
+    return labels;
+}
+
+static void answer_tree(struct connection *connection, int status, cJSON *tree)
+{
+    struct buf body;
+
+    buf_init(&body, 0);
+    json_print(&body, tree, false);
+    answer(connection, status, buf_str(&body));
+    buf_done(&body);
+    cJSON_Delete(tree);
+}
+
+static void call_create(struct connection *connection, const char *name, const char *body)
+{
+    struct fake_engine *engine = connection->engine;
+    char id[80];
+    cJSON *spec = json_parse(body, strlen(body), NULL);
+    const char *server = json_get_string(spec, "Hostname");
+
+    if (find(engine, name)) {
+        char *message = mem_printf("Conflict. The container name \"/%s\" is already in use by "
+                                   "container \"%s\".",
+                                   name, find(engine, name)->id);
+        answer_message(connection, 409, message);
+        free(message);
+    } else {
+        snprintf(id, sizeof(id), "%064x", engine->n_made + 1);
+        add_record(engine, id, name, server ? server : "", "", "created");
+        find(engine, id)->spec = mem_strdup(body);
+        free(engine->last_spec);
+        engine->last_spec = mem_strdup(body);
+        cJSON *tree = cJSON_CreateObject();
+        cJSON_AddStringToObject(tree, "Id", id);
+        answer_tree(connection, 201, tree);
+    }
+    cJSON_Delete(spec);
+}
+
+static void call_list(struct connection *connection)
+{
+    struct container *container;
+    cJSON *tree = cJSON_CreateArray();
+
+    TAILQ_FOREACH(container, &connection->engine->containers, link)
+    {
+        cJSON *labels = labels_of(container);
+        if (!json_get(labels, "quoit.cluster")) {
+            cJSON_Delete(labels);
+            continue;
+        }
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "Id", container->id);
+        cJSON_AddStringToObject(row, "State", container->state);
+        cJSON_AddStringToObject(row, "Status", "Exited (137) 2 seconds ago");
+        cJSON_AddItemToObject(row, "Labels", labels);
+        cJSON_AddItemToArray(tree, row);
+    }
+    answer_tree(connection, 200, tree);
+}
+
+static void call_inspect(struct connection *connection, const struct container *container)
+{
+    cJSON *tree = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(tree, "Id", container->id);
+    cJSON_AddItemToObject(cJSON_AddObjectToObject(tree, "Config"), "Labels", labels_of(container));
+    cJSON *state = cJSON_AddObjectToObject(tree, "State");
+    cJSON_AddBoolToObject(state, "Running", strcmp(container->state, "running") == 0);
+    json_add_int64(state, "Pid", 4321);
+    cJSON *networks =
+        cJSON_AddObjectToObject(cJSON_AddObjectToObject(tree, "NetworkSettings"), "Networks");
+    cJSON_AddStringToObject(cJSON_AddObjectToObject(networks, "n1"), "IPAddress",
+                            container->address);
+    answer_tree(connection, 200, tree);
+}
+
+/* VERB of "containers/ID/VERB?query". */
+static void call_container(struct connection *connection, const char *method,
+                           struct container *container, const char *verb, const char *query)
+{
+    struct fake_engine *engine = connection->engine;
+
+    if (strcmp(method, "DELETE") == 0) {
+        remove_container(engine, container);
+        answer(connection, 204, "");
+    } else if (strcmp(verb, "json") == 0) {
+        call_inspect(connection, container);
+    } else if (strcmp(verb, "attach") == 0) {
+        snprintf(connection->id, sizeof(connection->id), "%s", container->id);
+        open_stream(connection, ATTACHED);
+    } else if (strcmp(verb, "start") == 0 && engine->start_status != 0) {
+        answer_message(connection, engine->start_status, engine->start_message);
+        engine->start_status = 0;
+    } else if (strcmp(verb, "start") == 0) {
+        answer(connection, 204, "");
+        start_container(engine, container);
+    } else if (strcmp(verb, "rename") == 0) {
+        snprintf(container->name, sizeof(container->name), "%s", strchr(query, '=') + 1);
+        answer(connection, 204, "");
+    } else if (strcmp(verb, "kill") == 0) {
+        answer(connection, 204, "");
+        if (!is_mode(container, "stubborn"))
+            end_container(engine, container, 0);
+    } else {
+        answer_message(connection, 404, "page not found");
+    }
+}
+
+static void dispatch(struct connection *connection, const char *method, char *path,
+                     const char *body)
+{
+    struct fake_engine *engine = connection->engine;
+    char *query = strchr(path, '?');
+    char version[128];
+
+    if (query)
+        *query++ = '\0';
+    if (strcmp(path, "version") == 0) {
+        snprintf(version, sizeof(version), "{\"ApiVersion\":\"%s\",\"MinAPIVersion\":\"%s\"}",
+                 engine->newest, engine->oldest);
+        answer(connection, 200, version);
+    } else if (strcmp(path, "events") == 0) {
+        open_stream(connection, EVENTS);
+    } else if (strcmp(path, "containers/json") == 0) {
+        call_list(connection);
+    } else if (strcmp(path, "containers/create") == 0) {
+        call_create(connection, strchr(query, '=') + 1, body);
+    } else if (strncmp(path, "containers/", 11) == 0) {
+        char *key = path + 11, *verb = strchr(key, '/');
+        if (verb)
+            *verb++ = '\0';
+        struct container *container = find(engine, key);
+        if (container)
+            call_container(connection, method, container, verb ? verb : "", query);
+        else
+            answer_message(connection, 404, "No such container");
+    } else if (strncmp(path, "volumes/", 8) == 0) {
+        answer(connection, 204, "");
+    } else {
+        answer_message(connection, 404, "page not found");
+    }
+}
+
+static struct rule *find_rule(struct fake_engine *engine, const char *request)
+{
+    for (size_t i = 0; i < engine->n_rules; i++)
+        if (engine->rules[i].n > 0 &&
+            strncmp(request, engine->rules[i].request, strlen(engine->rules[i].request)) == 0)
+            return &engine->rules[i];
+    return NULL;
+}
+
+/* False: the connection was closed. */
+static bool take_request(struct connection *connection, const char *method, char *path,
+                         const char *body)
+{
+    struct fake_engine *engine = connection->engine;
+    unsigned minor;
+    int skip = 0;
+
+    path++;
+    if (sscanf(path, "v1.%u/%n", &minor, &skip) == 1 && skip > 0)
+        path += skip;
+    char *request = mem_printf("%s %s", method, path);
+    assert(engine->n_log < MAX_LOG);
+    engine->log[engine->n_log++] = request;
+    struct rule *rule = find_rule(engine, request);
+    if (rule && rule->n--) {
+        if (rule->swallows) {
+            connection->held = mem_strdup(""); /* its answer goes nowhere */
+            dispatch(connection, method, path, body);
+        } else if (rule->status != 0) {
+            answer_message(connection, rule->status, rule->message);
+            return true;
+        }
+        close_connection(connection);
+        return false;
+    }
+    if (engine->hold[0] && strncmp(request, engine->hold, strlen(engine->hold)) == 0)
+        connection->held = mem_strdup("");
+    dispatch(connection, method, path, body);
+    return true;
+}
+
+/* ---- connections -------------------------------------------------------------------------- */
+
+static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct connection *connection = io->data;
+    char method[16], path[2048];
+
+    (void)loop;
+    (void)events;
+    char *room = buf_reserve(&connection->in, 65536);
+    ssize_t n = recv(connection->fd, room, 65536, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0) {
+        close_connection(connection);
+        return;
+    }
+    buf_commit(&connection->in, (size_t)n);
+    for (;;) {
+        const char *text = buf_str(&connection->in);
+        const char *end = strstr(text, "\r\n\r\n");
+        if (!end || sscanf(text, "%15s %2047s", method, path) != 2)
+            return;
+        const char *length = strstr(text, "Content-Length: ");
+        size_t n_body = length && length < end ? (size_t)atol(length + 16) : 0;
+        size_t n_head = (size_t)(end - text) + 4;
+        if (buf_len(&connection->in) < n_head + n_body)
+            return;
+        char *body = mem_strndup(text + n_head, n_body);
+        buf_consume(&connection->in, n_head + n_body);
+        bool open = take_request(connection, method, path, body);
+        free(body);
+        if (!open)
+            return;
+    }
+}
+
+static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct fake_engine *engine = io->data;
+    int fd = accept4(engine->fd, NULL, NULL, SOCK_CLOEXEC);
+
+    (void)events;
+    if (fd < 0)
+        return;
+    struct connection *connection = mem_zalloc(1, sizeof(*connection));
+    connection->engine = engine;
+    connection->fd = fd;
+    buf_init(&connection->in, 0);
+    ev_io_init(&connection->io, on_readable, fd, EV_READ);
+    connection->io.data = connection;
+    ev_io_start(loop, &connection->io);
+    TAILQ_INSERT_TAIL(&engine->connections, connection, link);
+}
+
+void fake_engine_start(struct fake_engine *engine)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    assert(strlen(engine->socket) < sizeof(address.sun_path));
+    strcpy(address.sun_path, engine->socket);
+    unlink(engine->socket);
+    engine->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int rc = bind(engine->fd, (struct sockaddr *)&address, sizeof(address));
+    assert(rc == 0);
+    rc = listen(engine->fd, 64);
+    assert(rc == 0);
+    (void)rc;
+    ev_io_init(&engine->listener, on_connection, engine->fd, EV_READ);
+    engine->listener.data = engine;
+    ev_io_start(engine->loop, &engine->listener);
+}
+
+void fake_engine_stop(struct fake_engine *engine, bool kills)
+{
+    struct container *container;
+
+    ev_io_stop(engine->loop, &engine->listener);
+    if (engine->fd >= 0)
+        close(engine->fd);
+    unlink(engine->socket);
+    engine->fd = -1;
+    while (!TAILQ_EMPTY(&engine->connections))
+        close_connection(TAILQ_FIRST(&engine->connections));
+    TAILQ_FOREACH(container, &engine->containers, link)
+    if (kills && strcmp(container->state, "running") == 0)
+        strcpy(container->state, "exited");
+}
+
+/* ---- scripting ---------------------------------------------------------------------------- */
+
+static void add_rule(struct fake_engine *engine, const char *request, int status,
+                     const char *message, unsigned n, bool swallows)
+{
+    assert(engine->n_rules < sizeof(engine->rules) / sizeof(*engine->rules));
+    struct rule *rule = &engine->rules[engine->n_rules++];
+    *rule = (struct rule){.status = status, .n = n, .swallows = swallows};
+    snprintf(rule->request, sizeof(rule->request), "%s", request);
+    snprintf(rule->message, sizeof(rule->message), "%s", message);
+}
+
+void fake_engine_refuse(struct fake_engine *engine, const char *request, int status,
+                        const char *message, unsigned n)
+{
+    add_rule(engine, request, status, message, n, false);
+}
+
+void fake_engine_refuse_start(struct fake_engine *engine, int status, const char *message)
+{
+    engine->start_status = status;
+    snprintf(engine->start_message, sizeof(engine->start_message), "%s", message);
+}
+
+void fake_engine_swallow(struct fake_engine *engine, const char *request, unsigned n)
+{
+    add_rule(engine, request, 0, "", n, true);
+}
+
+void fake_engine_hold(struct fake_engine *engine, const char *request)
+{
+    struct connection *connection;
+
+    snprintf(engine->hold, sizeof(engine->hold), "%s", request ? request : "");
+    if (request)
+        return;
+    TAILQ_FOREACH(connection, &engine->connections, link)
+    {
+        if (connection->held)
+            say(connection, connection->held, strlen(connection->held));
+        free(connection->held);
+        connection->held = NULL;
+    }
+}
+
+void fake_engine_set_version(struct fake_engine *engine, const char *newest, const char *oldest)
+{
+    snprintf(engine->newest, sizeof(engine->newest), "%s", newest);
+    snprintf(engine->oldest, sizeof(engine->oldest), "%s", oldest);
+}
+
+void fake_engine_add(struct fake_engine *engine, const char *name, const char *cluster,
+                     const char *id, const char *state)
+{
+    add_record(engine, id, name, name, cluster, state);
+}
+
+void fake_engine_end(struct fake_engine *engine, const char *name, int status, bool out_of_memory)
+{
+    struct container *container = find(engine, name);
+
+    assert(container);
+    if (out_of_memory)
+        tell_event(engine, container, "oom");
+    end_container(engine, container, status);
+}
+
+void fake_engine_remove(struct fake_engine *engine, const char *name)
+{
+    assert(find(engine, name));
+    remove_container(engine, find(engine, name));
+}
+
+void fake_engine_cut_events(struct fake_engine *engine)
+{
+    struct connection *connection, *next;
+
+    for (connection = TAILQ_FIRST(&engine->connections); connection; connection = next) {
+        next = TAILQ_NEXT(connection, link);
+        if (connection->kind == EVENTS)
+            close_connection(connection);
+    }
+}
+
+size_t fake_engine_n_containers(const struct fake_engine *engine)
+{
+    struct container *container;
+    size_t n = 0;
+
+    TAILQ_FOREACH(container, &engine->containers, link)
+    n++;
+    return n;
+}
+
+bool fake_engine_has(const struct fake_engine *engine, const char *name)
+{
+    return find(engine, name) != NULL;
+}
+
+size_t fake_engine_n_requests(const struct fake_engine *engine, const char *request)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < engine->n_log; i++)
+        n += strncmp(engine->log[i], request, strlen(request)) == 0;
+    return n;
+}
+
+const char *fake_engine_last_spec(const struct fake_engine *engine)
+{
+    return engine->last_spec;
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+struct fake_engine *fake_engine_new(struct ev_loop *loop, const char *socket)
+{
+    struct fake_engine *engine = mem_zalloc(1, sizeof(*engine));
+
+    engine->loop = loop;
+    engine->socket = mem_strdup(socket);
+    TAILQ_INIT(&engine->containers);
+    TAILQ_INIT(&engine->connections);
+    fake_engine_set_version(engine, "1.41", "1.12");
+    fake_engine_start(engine);
+    return engine;
+}
+
+void fake_engine_free(struct fake_engine *engine)
+{
+    fake_engine_stop(engine, false);
+    while (!TAILQ_EMPTY(&engine->containers)) {
+        struct container *container = TAILQ_FIRST(&engine->containers);
+        TAILQ_REMOVE(&engine->containers, container, link);
+        free(container->spec);
+        free(container);
+    }
+    for (size_t i = 0; i < engine->n_log; i++)
+        free(engine->log[i]);
+    free(engine->last_spec);
+    free(engine->socket);
+    free(engine);
+}

@@ -1,0 +1,761 @@
+#include "spawnerd/fleet.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "core/mem.h"
+#include "tests/support/fake_engine.h"
+
+#define PATIENCE_S 10.
+#define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+/* ---- what the fleet tells, one line each --------------------------------------------------- */
+
+enum { MAX_TOLD = 256 };
+
+struct world {
+    char dir[64], socket[96];
+    struct ev_loop *loop;
+    struct fake_engine *engine;
+    struct fleet *fleet;
+    char *told[MAX_TOLD]; /* "started 7 127.9.0.2:5000", "failed 7 CODE why", … */
+    size_t n_told;
+    char reference[128]; /* of the last one started */
+};
+
+static void tell(struct world *world, char *line)
+{
+    assert_true(world->n_told < MAX_TOLD);
+    world->told[world->n_told++] = line;
+}
+
+static void on_started(void *context, uint64_t uid, const char *reference, const char *address,
+                       int64_t pid)
+{
+    struct world *world = context;
+    assert_int_equal(pid, 4321);
+    snprintf(world->reference, sizeof(world->reference), "%s", reference);
+    tell(world, mem_printf("started %d %s", (int)uid, address));
+}
+
+static void on_failed(void *context, uint64_t uid, const struct err *err)
+{
+    tell(context, mem_printf("failed %d %d %s", (int)uid, err->code, err->message));
+}
+
+static void on_exited(void *context, uint64_t uid, const char *why)
+{
+    tell(context, mem_printf("exited %d %s", (int)uid, why));
+}
+
+static void on_here(void *context, const char *reference, const char *name)
+{
+    tell(context, mem_printf("here %.4s %s", reference, name));
+}
+
+static void on_gone(void *context, const char *reference, const char *why)
+{
+    tell(context, mem_printf("gone %.4s %s", reference, why));
+}
+
+static void on_engine(void *context, bool answers, const char *why)
+{
+    tell(context, mem_printf("%s%s", answers ? "up" : "down ", why));
+}
+
+static const struct fleet_handler handler = {on_started, on_failed, on_exited,
+                                             on_here,    on_gone,   on_engine};
+
+/* ---- the loop ----------------------------------------------------------------------------- */
+
+static void on_impatient(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)revents;
+    *(bool *)timer->data = true;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void run_until(struct world *world, bool (*done)(struct world *world, const char *text),
+                      const char *text, double seconds)
+{
+    bool over = false;
+    ev_timer timer;
+
+    ev_now_update(world->loop);
+    ev_timer_init(&timer, on_impatient, seconds, 0.);
+    timer.data = &over;
+    ev_timer_start(world->loop, &timer);
+    while (!over && !(done && done(world, text)))
+        ev_run(world->loop, EVRUN_ONCE);
+    ev_timer_stop(world->loop, &timer);
+}
+
+static size_t count(const struct world *world, const char *begin)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < world->n_told; i++)
+        n += strncmp(world->told[i], begin, strlen(begin)) == 0;
+    return n;
+}
+
+static bool was_told(struct world *world, const char *begin)
+{
+    return count(world, begin) > 0;
+}
+
+/* Waits for a line that begins so, and returns it. */
+static const char *wait_for(struct world *world, const char *begin)
+{
+    run_until(world, was_told, begin, PATIENCE_S);
+    for (size_t i = 0; i < world->n_told; i++)
+        if (strncmp(world->told[i], begin, strlen(begin)) == 0)
+            return world->told[i];
+    for (size_t i = 0; i < world->n_told; i++)
+        print_message("# told: %s\n", world->told[i]);
+    fail_msg("'%s' was not told", begin);
+    return NULL;
+}
+
+static bool is_empty(struct world *world, const char *text)
+{
+    (void)text;
+    return fake_engine_n_containers(world->engine) == 0 && fleet_n_leaving(world->fleet) == 0;
+}
+
+static void wait_until_empty(struct world *world)
+{
+    run_until(world, is_empty, NULL, PATIENCE_S);
+    assert_int_equal(fake_engine_n_containers(world->engine), 0);
+    assert_int_equal(fleet_n_leaving(world->fleet), 0);
+}
+
+static bool was_asked(struct world *world, const char *request)
+{
+    return fake_engine_n_requests(world->engine, request) > 0;
+}
+
+static void wait_until_asked(struct world *world, const char *request)
+{
+    run_until(world, was_asked, request, PATIENCE_S);
+    assert_true(was_asked(world, request));
+}
+
+static void forget_told(struct world *world)
+{
+    while (world->n_told > 0)
+        free(world->told[--world->n_told]);
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static void open_fleet(struct world *world)
+{
+    const struct fleet_config config = {.loop = world->loop,
+                                        .engine_socket = world->socket,
+                                        .image = "quoit:test",
+                                        .network = "n1",
+                                        .cluster = "ours",
+                                        .prefix = "",
+                                        .memory_bytes = UINT64_C(64) << 20,
+                                        .n_pids = 32};
+    world->fleet = fleet_new(&config, &handler, world);
+}
+
+static int set_up_away(void **state)
+{
+    struct world *world = mem_zalloc(1, sizeof(*world));
+
+    strcpy(world->dir, "/tmp/quoit-fleet.XXXXXX");
+    assert_non_null(mkdtemp(world->dir));
+    snprintf(world->socket, sizeof(world->socket), "%s/engine", world->dir);
+    world->loop = ev_loop_new(EVFLAG_AUTO);
+    world->engine = fake_engine_new(world->loop, world->socket);
+    *state = world;
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    set_up_away(state);
+    struct world *world = *state;
+    open_fleet(world);
+    wait_for(world, "up");
+    forget_told(world);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+
+    forget_told(world);
+    fleet_free(world->fleet);
+    fake_engine_free(world->engine);
+    ev_loop_destroy(world->loop);
+    rmdir(world->dir);
+    free(world);
+    return 0;
+}
+
+static int start(struct world *world, uint64_t uid, const char *name, uint64_t data)
+{
+    static const char *const words[] = {"--store", "file", NULL};
+    const struct fleet_server server = {.uid = uid,
+                                        .name = name,
+                                        .id = uid,
+                                        .words = words,
+                                        .data = data,
+                                        .data_is_new = data != 0};
+    return fleet_start(world->fleet, &server, NULL);
+}
+
+static void start_and_wait(struct world *world, uint64_t uid, const char *name)
+{
+    char line[32];
+
+    assert_int_equal(start(world, uid, name, 0), 0);
+    snprintf(line, sizeof(line), "started %d ", (int)uid);
+    wait_for(world, line);
+}
+
+/* ---- a life in order ---------------------------------------------------------------------- */
+
+static void starts_a_server_and_tells_where_it_listens(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(start(world, 7, "halves", 0), 0);
+    assert_string_equal(wait_for(world, "started 7"), "started 7 127.9.0.2:5000");
+    assert_true(fake_engine_has(world->engine, "halves"));
+}
+
+static const char *text_at(const cJSON *tree, const char *list, int index)
+{
+    return cJSON_GetArrayItem(json_get(tree, list), index)->valuestring;
+}
+
+static void makes_containers_that_may_do_little(void **state)
+{
+    struct world *world = *state;
+    int64_t number;
+
+    assert_int_equal(start(world, 7, "S7", 12), 0);
+    wait_for(world, "started 7");
+    const char *spec = fake_engine_last_spec(world->engine);
+    cJSON *tree = json_parse(spec, strlen(spec), NULL);
+    const cJSON *host = json_get(tree, "HostConfig");
+    assert_string_equal(json_get_string(tree, "Image"), "quoit:test");
+    assert_string_equal(json_get_string(tree, "Hostname"), "S7");
+    assert_string_equal(text_at(host, "CapDrop", 0), "ALL");
+    assert_string_equal(text_at(host, "SecurityOpt", 0), "no-new-privileges");
+    assert_true(cJSON_IsTrue(json_get(host, "ReadonlyRootfs")));
+    assert_null(json_get(host, "Privileged"));
+    assert_null(json_get(host, "Binds"));
+    assert_int_equal(json_get_int64(host, "Memory", &number), 0);
+    assert_int_equal(number, 64 << 20);
+    assert_int_equal(json_get_int64(host, "PidsLimit", &number), 0);
+    assert_int_equal(number, 32);
+    assert_string_equal(json_get_string(host, "NetworkMode"), "n1");
+    const cJSON *labels = json_get(tree, "Labels");
+    assert_string_equal(json_get_string(labels, "quoit.cluster"), "ours");
+    assert_string_equal(json_get_string(labels, "quoit.id"), "7");
+    const cJSON *mount = cJSON_GetArrayItem(json_get(host, "Mounts"), 0);
+    assert_string_equal(json_get_string(mount, "Type"), "volume");
+    assert_string_equal(json_get_string(mount, "Source"), "quoit-ours-12");
+    assert_string_equal(text_at(tree, "Cmd", 0), "server");
+    assert_string_equal(text_at(tree, "Cmd", 9), "--store");
+    assert_string_equal(text_at(tree, "Cmd", 11), "--data");
+    cJSON_Delete(tree);
+    /* A number that nobody used before: what an earlier cluster left under it went first. */
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE volumes/quoit-ours-12"), 1);
+}
+
+static void stops_with_grace_and_leaves_nothing(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 7, "S7");
+    fleet_stop(world->fleet, 7, 60 * NS_PER_S);
+    assert_string_equal(wait_for(world, "exited 7"), "exited 7 exit status 0");
+    wait_until_empty(world);
+    assert_int_equal(world->n_told, 2);
+}
+
+static void kills_what_does_not_end_within_its_grace(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 7, "stubborn");
+    fleet_stop(world->fleet, 7, 30 * NS_PER_MS);
+    assert_string_equal(wait_for(world, "exited 7"), "exited 7 killed by SIGKILL");
+    wait_until_empty(world);
+}
+
+static void shortens_the_grace_when_it_is_told_again(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 7, "stubborn");
+    fleet_stop(world->fleet, 7, 60 * NS_PER_S);
+    fleet_stop(world->fleet, 7, 90 * NS_PER_S);
+    fleet_stop(world->fleet, 7, 0);
+    wait_for(world, "exited 7");
+    wait_until_empty(world);
+}
+
+static void takes_back_a_start_that_is_stopped(void **state)
+{
+    static const char *const moments[] = {"POST containers/create", "POST containers",
+                                          "GET containers", "DELETE volumes"};
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof(moments) / sizeof(*moments); i++) {
+        char line[32];
+        size_t n = fake_engine_n_requests(world->engine, moments[i]);
+        snprintf(line, sizeof(line), "failed %d ", (int)i);
+        fake_engine_hold(world->engine, moments[i]);
+        assert_int_equal(start(world, i, "mute", i + 1), 0);
+        while (fake_engine_n_requests(world->engine, moments[i]) == n)
+            ev_run(world->loop, EVRUN_ONCE);
+        fleet_stop(world->fleet, i, 60 * NS_PER_S);
+        fake_engine_hold(world->engine, NULL);
+        assert_non_null(strstr(wait_for(world, line), "was stopped before it listened"));
+        wait_until_empty(world);
+    }
+    assert_int_equal(count(world, "failed"), 4);
+    assert_int_equal(count(world, "started"), 0);
+}
+
+/* ---- deaths ------------------------------------------------------------------------------- */
+
+static void tells_a_death_at_once_and_how_it_was(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    start_and_wait(world, 2, "S2");
+    start_and_wait(world, 3, "S3");
+    fake_engine_end(world->engine, "S1", 137, false);
+    assert_string_equal(wait_for(world, "exited 1"), "exited 1 killed by SIGKILL");
+    fake_engine_end(world->engine, "S2", 5, false);
+    assert_string_equal(wait_for(world, "exited 2"), "exited 2 exit status 5");
+    fake_engine_end(world->engine, "S3", 137, true);
+    assert_string_equal(wait_for(world, "exited 3"),
+                        "exited 3 killed: over its memory limit of 64 MiB");
+    wait_until_empty(world);
+}
+
+static void tells_a_container_that_somebody_removed(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    fake_engine_remove(world->engine, "S1");
+    assert_string_equal(wait_for(world, "exited 1"), "exited 1 killed by SIGKILL");
+    wait_until_empty(world);
+    assert_int_equal(count(world, "exited"), 1);
+}
+
+static void tells_the_last_words_of_a_server_that_never_listened(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(start(world, 1, "fails", 0), 0);
+    const char *line = wait_for(world, "failed 1");
+    assert_non_null(strstr(line, "exit status 3"));
+    assert_non_null(strstr(line, "the disk is on fire"));
+    wait_until_empty(world);
+}
+
+static void refuses_a_server_that_tells_no_address(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(start(world, 1, "garbles", 0), 0);
+    assert_non_null(strstr(wait_for(world, "failed 1"), "quoit.example:80"));
+    assert_int_equal(start(world, 2, "nowhere", 0), 0);
+    assert_non_null(strstr(wait_for(world, "failed 2"), "no address in its network: n1"));
+    wait_until_empty(world);
+}
+
+/* ---- what the engine refuses -------------------------------------------------------------- */
+
+static void says_that_the_image_is_missing(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_refuse(world->engine, "POST containers/create", 404, "No such image: quoit:test",
+                       1);
+    assert_int_equal(start(world, 1, "S1", 0), 0);
+    const char *line = wait_for(world, "failed 1");
+    assert_non_null(strstr(line, "without the image quoit:test"));
+    assert_non_null(strstr(line, "make image"));
+    wait_until_empty(world);
+}
+
+static void says_that_the_network_is_missing_and_removes_the_container(void **state)
+{
+    struct world *world = *state;
+    char line[64];
+
+    fake_engine_refuse_start(world->engine, 404, "network n1 not found");
+    assert_int_equal(start(world, 1, "S1", 0), 0);
+    snprintf(line, sizeof(line), "failed 1 %d ", -ENETDOWN);
+    assert_non_null(strstr(wait_for(world, line), "network n1 not found"));
+    wait_until_empty(world);
+}
+
+static void says_that_a_stranger_has_the_name_and_leaves_it_alone(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_add(world->engine, "S1", NULL, ID_A, "running");
+    fake_engine_add(world->engine, "S2", "theirs", ID_B, "running");
+    assert_int_equal(start(world, 1, "S1", 0), 0);
+    assert_int_equal(start(world, 2, "S2", 0), 0);
+    assert_non_null(strstr(wait_for(world, "failed 1"), "which is not of cluster ours"));
+    assert_non_null(strstr(wait_for(world, "failed 2"), "which is not of cluster ours"));
+    assert_int_equal(fake_engine_n_containers(world->engine), 2);
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE"), 0);
+}
+
+static void moves_a_predecessor_of_the_same_name_aside(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    start_and_wait(world, 2, "S1");
+    assert_int_equal(fake_engine_n_containers(world->engine), 2);
+    fleet_stop(world->fleet, 1, 0);
+    wait_for(world, "exited 1");
+    fake_engine_end(world->engine, "S1", 0, false); /* the name is the second one's now */
+    wait_for(world, "exited 2");
+    wait_until_empty(world);
+}
+
+static void takes_as_its_own_what_it_made_twice(void **state)
+{
+    struct world *world = *state;
+
+    /* The engine did it and its answer was lost with a kept connection: libcurl asks again. */
+    fake_engine_swallow(world->engine, "POST containers/create", 1);
+    start_and_wait(world, 1, "S1");
+    assert_int_equal(fake_engine_n_requests(world->engine, "POST containers/create"), 2);
+    assert_int_equal(fake_engine_n_containers(world->engine), 1);
+    assert_int_equal(fake_engine_n_requests(world->engine, "POST containers/00"),
+                     2); /* attach, start */
+}
+
+static void goes_on_removing_until_the_engine_lets_it(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    fake_engine_refuse(world->engine, "DELETE containers", 500, "device or resource busy", 2);
+    fake_engine_refuse(world->engine, "DELETE containers", 409, "removal is in progress", 1);
+    fleet_stop(world->fleet, 1, 0);
+    wait_until_empty(world);
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE containers"), 4);
+    assert_int_equal(count(world, "exited 1"), 1);
+}
+
+/* ---- the engine's absences ---------------------------------------------------------------- */
+
+static void waits_for_an_engine_that_is_not_there_yet(void **state)
+{
+    struct world *world = *state;
+    struct err err = {0};
+    const struct fleet_server server = {.uid = 1, .name = "S1"};
+
+    fake_engine_stop(world->engine, false);
+    open_fleet(world);
+    run_until(world, NULL, NULL, 0.3);
+    assert_non_null(strstr(fleet_engine_trouble(world->fleet), "does not answer"));
+    assert_int_equal(fleet_start(world->fleet, &server, &err), -EHOSTDOWN);
+    assert_non_null(strstr(err.message, world->socket));
+    fake_engine_start(world->engine);
+    wait_for(world, "up");
+    assert_null(fleet_engine_trouble(world->fleet));
+}
+
+static void tells_the_deaths_that_happened_while_the_engine_was_away(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    start_and_wait(world, 2, "S2");
+    fake_engine_stop(world->engine, true);
+    fake_engine_start(world->engine);
+    assert_non_null(strstr(wait_for(world, "exited 1"), "Exited (137)"));
+    wait_for(world, "exited 2");
+    wait_for(world, "up");
+    wait_until_empty(world);
+}
+
+static void keeps_what_outlived_the_engine(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    fake_engine_stop(world->engine, false);
+    fake_engine_start(world->engine);
+    assert_non_null(strstr(wait_for(world, "down"), "does not answer"));
+    wait_for(world, "up");
+    assert_int_equal(count(world, "exited"), 0);
+    fake_engine_end(world->engine, "S1", 1, false);
+    wait_for(world, "exited 1");
+}
+
+static void fails_a_start_when_the_engine_goes_and_leaves_nothing_half_made(void **state)
+{
+    static const char *const moments[] = {"POST containers/create", "GET containers/0"};
+    struct world *world = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = fake_engine_n_requests(world->engine, moments[i]);
+        char line[32];
+        forget_told(world);
+        snprintf(line, sizeof(line), "failed %d ", (int)i);
+        fake_engine_hold(world->engine, moments[i]);
+        assert_int_equal(start(world, i, "mute", 0), 0);
+        while (fake_engine_n_requests(world->engine, moments[i]) == n)
+            ev_run(world->loop, EVRUN_ONCE);
+        fake_engine_stop(world->engine, false);
+        wait_for(world, line);
+        fake_engine_hold(world->engine, NULL);
+        fake_engine_start(world->engine);
+        wait_for(world, "up");
+        wait_until_empty(world);
+    }
+}
+
+static void stops_when_the_engine_is_back_what_was_stopped_without_it(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    fake_engine_stop(world->engine, false);
+    wait_for(world, "down");
+    fleet_stop(world->fleet, 1, 0);
+    run_until(world, NULL, NULL, 0.1);
+    fake_engine_start(world->engine);
+    wait_for(world, "exited 1");
+    wait_until_empty(world);
+}
+
+static void misses_nothing_when_only_the_events_break(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    start_and_wait(world, 2, "S2");
+    fake_engine_cut_events(world->engine);
+    fake_engine_end(world->engine, "S1", 137, false);
+    fake_engine_remove(world->engine, "S2");
+    wait_for(world, "exited 1");
+    assert_non_null(strstr(wait_for(world, "exited 2"), "gone"));
+    wait_for(world, "up");
+    start_and_wait(world, 3, "S3");
+    fake_engine_end(world->engine, "S3", 1, false);
+    wait_for(world, "exited 3");
+}
+
+static void speaks_as_new_a_version_as_the_engine_needs(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_set_version(world->engine, "1.52", "1.44");
+    open_fleet(world);
+    wait_for(world, "up");
+    start_and_wait(world, 1, "S1");
+}
+
+static void refuses_an_engine_that_is_too_old(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_set_version(world->engine, "1.40", "1.12");
+    open_fleet(world);
+    run_until(world, NULL, NULL, 0.2);
+    assert_non_null(strstr(fleet_engine_trouble(world->fleet), "too old"));
+}
+
+/* ---- lives before this one ---------------------------------------------------------------- */
+
+static void finds_what_runs_and_removes_what_was_half_made(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_add(world->engine, "S1", "ours", ID_A, "running");
+    fake_engine_add(world->engine, "S2", "ours", ID_B, "created");
+    fake_engine_add(world->engine, "stranger", NULL, "cc", "created");
+    open_fleet(world);
+    wait_for(world, "up");
+    assert_string_equal(wait_for(world, "here"), "here aaaa S1");
+    assert_int_equal(count(world, "here"), 1);
+    while (fake_engine_has(world->engine, "S2"))
+        ev_run(world->loop, EVRUN_ONCE);
+    assert_true(fake_engine_has(world->engine, "S1"));
+    assert_true(fake_engine_has(world->engine, "stranger"));
+}
+
+static void adopts_what_runs_and_nothing_else(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_add(world->engine, "S1", "ours", ID_A, "running");
+    open_fleet(world);
+    wait_for(world, "up");
+    assert_int_equal(fleet_adopt(world->fleet, 9, ID_B, NULL), -ESRCH);
+    assert_int_equal(fleet_adopt(world->fleet, 9, "", NULL), -ESRCH);
+    assert_int_equal(fleet_adopt(world->fleet, 9, ID_A, NULL), 0);
+    assert_int_equal(fleet_adopt(world->fleet, 10, ID_A, NULL), -EEXIST);
+    fake_engine_end(world->engine, "S1", 137, false);
+    wait_for(world, "exited 9");
+    wait_until_empty(world);
+}
+
+static void tells_that_one_without_an_owner_has_gone(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_add(world->engine, "S1", "ours", ID_A, "running");
+    open_fleet(world);
+    wait_for(world, "up");
+    fake_engine_end(world->engine, "S1", 137, false);
+    assert_string_equal(wait_for(world, "gone"), "gone aaaa killed by SIGKILL");
+    wait_until_empty(world);
+}
+
+static void purges_those_without_an_owner(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_add(world->engine, "S1", "ours", ID_A, "running");
+    fake_engine_add(world->engine, "S2", "ours", ID_B, "running");
+    open_fleet(world);
+    wait_for(world, "up");
+    assert_int_equal(fleet_adopt(world->fleet, 9, ID_A, NULL), 0);
+    fleet_purge(world->fleet);
+    wait_for(world, "gone bbbb");
+    while (fake_engine_has(world->engine, "S2"))
+        ev_run(world->loop, EVRUN_ONCE);
+    assert_true(fake_engine_has(world->engine, "S1"));
+}
+
+static void abandoned_removes_what_starts_and_keeps_what_runs(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    assert_int_equal(start(world, 2, "mute", 0), 0);
+    wait_until_asked(world, "POST containers/create?name=mute");
+    fleet_abandon(world->fleet);
+    forget_told(world);
+    while (fleet_n_leaving(world->fleet) > 0)
+        ev_run(world->loop, EVRUN_ONCE);
+    assert_int_equal(fake_engine_n_containers(world->engine), 1);
+    assert_int_equal(world->n_told, 0);
+    fleet_tell_here(world->fleet);
+    wait_for(world, "here");
+    assert_int_equal(fleet_adopt(world->fleet, 5, world->reference, NULL), 0);
+}
+
+static void removes_a_volume_after_its_container(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(start(world, 1, "S1", 12), 0);
+    wait_for(world, "started 1");
+    size_t n = fake_engine_n_requests(world->engine, "DELETE volumes/");
+    fleet_remove_data(world->fleet, 12);
+    run_until(world, NULL, NULL, 0.05);
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE volumes/"), n);
+    fleet_stop(world->fleet, 1, 0);
+    wait_until_empty(world);
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE volumes/"), n + 1);
+    fleet_remove_data(world->fleet, 13); /* nobody has it any more */
+    run_until(world, NULL, NULL, 0.05);
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE volumes/quoit-ours-13"), 1);
+}
+
+static void waits_for_a_volume_that_a_predecessor_is_letting_go(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_refuse(world->engine, "DELETE volumes/", 409, "volume is in use", 2);
+    assert_int_equal(start(world, 1, "S1", 12), 0);
+    wait_for(world, "started 1");
+    fake_engine_refuse(world->engine, "DELETE volumes/", 409, "volume is in use", 1000);
+    assert_int_equal(start(world, 2, "S2", 13), 0); /* a stranger has it, and keeps it */
+    assert_non_null(strstr(wait_for(world, "failed 2"), "volume is in use"));
+    assert_int_equal(fake_engine_n_containers(world->engine), 1);
+}
+
+static void makes_and_removes_a_hundred_without_a_trace(void **state)
+{
+    struct world *world = *state;
+
+    for (uint64_t uid = 1; uid <= 100; uid++) {
+        char name[32];
+        forget_told(world);
+        snprintf(name, sizeof(name), "Server%d", (int)uid);
+        start_and_wait(world, uid, name);
+        fleet_stop(world->fleet, uid, uid % 2 ? 0 : NS_PER_S);
+        wait_for(world, "exited");
+    }
+    wait_until_empty(world);
+}
+
+#define CLAIM(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define CLAIM_AWAY(function) cmocka_unit_test_setup_teardown(function, set_up_away, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(starts_a_server_and_tells_where_it_listens),
+        CLAIM(makes_containers_that_may_do_little),
+        CLAIM(stops_with_grace_and_leaves_nothing),
+        CLAIM(kills_what_does_not_end_within_its_grace),
+        CLAIM(shortens_the_grace_when_it_is_told_again),
+        CLAIM(takes_back_a_start_that_is_stopped),
+        CLAIM(tells_a_death_at_once_and_how_it_was),
+        CLAIM(tells_a_container_that_somebody_removed),
+        CLAIM(tells_the_last_words_of_a_server_that_never_listened),
+        CLAIM(refuses_a_server_that_tells_no_address),
+        CLAIM(says_that_the_image_is_missing),
+        CLAIM(says_that_the_network_is_missing_and_removes_the_container),
+        CLAIM(says_that_a_stranger_has_the_name_and_leaves_it_alone),
+        CLAIM(moves_a_predecessor_of_the_same_name_aside),
+        CLAIM(takes_as_its_own_what_it_made_twice),
+        CLAIM(goes_on_removing_until_the_engine_lets_it),
+        CLAIM_AWAY(waits_for_an_engine_that_is_not_there_yet),
+        CLAIM(tells_the_deaths_that_happened_while_the_engine_was_away),
+        CLAIM(keeps_what_outlived_the_engine),
+        CLAIM(fails_a_start_when_the_engine_goes_and_leaves_nothing_half_made),
+        CLAIM(stops_when_the_engine_is_back_what_was_stopped_without_it),
+        CLAIM(misses_nothing_when_only_the_events_break),
+        CLAIM_AWAY(speaks_as_new_a_version_as_the_engine_needs),
+        CLAIM_AWAY(refuses_an_engine_that_is_too_old),
+        CLAIM_AWAY(finds_what_runs_and_removes_what_was_half_made),
+        CLAIM_AWAY(adopts_what_runs_and_nothing_else),
+        CLAIM_AWAY(tells_that_one_without_an_owner_has_gone),
+        CLAIM_AWAY(purges_those_without_an_owner),
+        CLAIM(abandoned_removes_what_starts_and_keeps_what_runs),
+        CLAIM(removes_a_volume_after_its_container),
+        CLAIM(waits_for_a_volume_that_a_predecessor_is_letting_go),
+        CLAIM(makes_and_removes_a_hundred_without_a_trace),
+    };
+    return cmocka_run_group_tests_name("fleet", tests, NULL, NULL);
+}
