@@ -240,11 +240,12 @@ void outcome_print_samples(const struct run *run, struct buf *out)
         struct experiment_settings settings;
         uint64_t n_ok = 0, n_errors = 0;
         double seconds = 0;
-        for (const struct sample *load = sample; load; load = load->then) {
+        const struct sample *load = sample;
+        do {
             n_ok += load->n_ok;
             n_errors += load->n_errors;
             seconds += load->seconds;
-        }
+        } while ((load = load->then));
         experiment_point(experiment, sample->point, &settings);
         for (size_t a = 0; a < experiment->n_axes; a++) {
             size_t value = experiment_value_index(experiment, sample->point, a);
