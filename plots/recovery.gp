@@ -66,9 +66,9 @@ high_ms = high_ms > low_ms * 100 ? high_ms : low_ms * 100
 set logscale xy
 set grid xtics ytics linetype 1 linewidth 1 linecolor rgb faint
 set yrange [low_ms:high_ms]
-set xtics low_rows / 10, 10, high_rows font tick_font textcolor rgb muted format ''
+set xtics () font tick_font textcolor rgb muted
 set xtics add ('1 000' 1e3, '10 000' 1e4, '100 000' 1e5, '1 000 000' 1e6, '10 000 000' 1e7)
-set ytics low_ms, 10, high_ms font tick_font textcolor rgb muted format ''
+set ytics () font tick_font textcolor rgb muted
 set ytics add ('1 ms' 1, '10 ms' 10, '100 ms' 100, '1 s' 1000, '10 s' 1e4, '100 s' 1e5)
 set tmargin at screen down(head + 14)
 set bmargin at screen down(height - foot)

@@ -101,7 +101,8 @@ do for [k = 1:2] {
     set lmargin at screen across(left)
     set rmargin at screen across(left + panel)
     set yrange [low[k]:high[k]]
-    set ytics low[k], 10, high[k] format '%.0f' font tick_font textcolor rgb muted
+    set ytics () font tick_font textcolor rgb muted
+    do for [e = decade(low[k]):decade(high[k])] { set ytics add (sprintf('%.0f', 10.0 ** e) 10.0 ** e) }
     set label 6 heading[k] at screen across(left - left_edge + 18), screen down(head - 14) left \
         font sized(13) textcolor rgb ink
     if (k == 2) { set label 5 at screen across(left), screen down(height - 16) }

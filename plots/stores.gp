@@ -102,7 +102,7 @@ do for [w = 1:n_loads] {
     set rmargin at screen across(x + column_width - numbers)
     set tmargin at screen down(y + panel_head)
     set bmargin at screen down(y + panel_head + n_stores * row_pixels)
-    set xtics low, 10, high format '' font tick_font textcolor rgb muted
+    set xtics () font tick_font textcolor rgb muted
     set xtics add ('1' 1, '10' 10, '100' 100, '1 k' 1e3, '10 k' 1e4, '100 k' 1e5, '1 M' 1e6, \
         '10 M' 1e7)
     set label 1 label2[w] at screen across(x), screen down(y + 20) left font sized(15) \

@@ -57,6 +57,10 @@ set datafile separator "\t"
 set datafile columnheaders
 set encoding utf8
 
+# The power of ten that a number is, for tics that stand at each of them: gnuplot 6 takes the 10 of
+# `set xtics low, 10, high` for a sum, also on a logarithmic axis.
+decade(v) = int(floor(log10(v) + 0.5))
+
 # 1, 2 or 5 times a power of ten, such that about n steps make the range.
 tick_step(range, n) = nice_of(range * 1.0 / n, 10 ** floor(log10(range * 1.0 / n)))
 nice_of(raw, power) = power * (raw <= 1.5 * power ? 1 : raw <= 3.5 * power ? 2 : \

@@ -138,7 +138,10 @@ if (has_latency) {
     set logscale y
     # Room for the words below the median.
     set yrange [has_writes ? low_wait / 3 : low_wait:high_wait]
-    set ytics low_wait, 10, high_wait format '%g' font tick_font textcolor rgb muted
+    set ytics () font tick_font textcolor rgb muted
+    do for [e = decade(low_wait):decade(high_wait)] {
+        set ytics add (sprintf('%g', 10.0 ** e) 10.0 ** e)
+    }
     set label 1 'ms until answered: the longest and the median of each bucket' at \
         screen across(10), screen down(wait_top - 14) left font sized(12) textcolor rgb muted
     do for [e = 1:n_events] {
@@ -190,7 +193,8 @@ do for [e = 1:n_events] {
     set tmargin at screen down(y + panel_head)
     set bmargin at screen down(y + panel_head + rows * step_height)
     set yrange [rows + 0.5:0.5]
-    set xtics low_ms, 10, high_ms format '%g' font tick_font textcolor rgb muted
+    set xtics () font tick_font textcolor rgb muted
+    do for [i = decade(low_ms):decade(high_ms)] { set xtics add (sprintf('%g', 10.0 ** i) 10.0 ** i) }
     set label 1 event_label[e] at screen across(x), screen down(y + 18) left font sized(15) \
         textcolor rgb ink
     note = has_writes ? sprintf('failed: %s, %s · reads sent to a second server: %.0f', \

@@ -134,10 +134,11 @@ make_completion() {
     [ "$(complete_line quoit doc)" = doctor ]
     [ "$(complete_line quoit help ct)" = ctl ]
     [ "$(complete_line quoit ctl "" | paste -sd ' ')" = \
-        "status add rm drain kill ring watch health" ]
+        "status add rm drain kill digest ring watch health" ]
     [ "$(complete_line quoit ctl --json ki)" = kill ]
     [ -z "$(complete_line quoit ctl add "")" ]
-    [ "$(complete_line quoit ring "" | paste -sd ' ')" = "shares list" ]
+    [ "$(complete_line quoit ring "" | paste -sd " ")" = \
+        "list shares lookup show plan compare lint" ]
     [ "$(complete_line quoit ctl status --ti)" = --timeout ]
     [ "$(complete_line quoit lb --place)" = --placement ]
     [ -z "$(complete_line quoit nonsense --x)" ]

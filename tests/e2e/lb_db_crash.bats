@@ -303,11 +303,12 @@ start_mariadb() {
         sleep 5.8
         signal_all CONT server
     ) 3>&- &
+    local waker=$! # bats has a child here too, which ends with the test's time
     say POST /write "{\"data\":[$(row 2)]}"
     echo "$code $body"
     [ "$code" = 200 ] || refused 503 \
         'outcome unknown: Stud_id 2 is there now, by this request or by an earlier one'
-    wait
+    wait "$waker"
     get /cluster/digest | jq -e '.equal and .shards[0].replicas[0].rows == 2'
     get /metrics | grep -qx 'quoit_lb_changes_redone_total 1'
     [ "$(names | xargs)" = "Server0 Server1 Server2" ]
@@ -401,12 +402,13 @@ start_mariadb() {
     refused_with 413 'more than 8 MiB'
     get /cluster/digest | jq -e '.equal and .shards[0].replicas[0].rows == 4000'
     # Many at once, more than wait at a time: each is answered, and counted.
-    local i
+    local i pids=()
     for i in 1 2 3 4 5 6; do
         curl -s --noproxy '*' --max-time 20 -o /dev/null -w '%{http_code}\n' -X POST \
             --data-binary "@$dir/fits" "http://$LB/write" >"$dir/big.$i" 3>&- &
+        pids+=($!)
     done
-    wait
+    wait "${pids[@]}"
     [ "$(sort -u "$dir"/big.* | xargs)" = 409 ]
     get /cluster/digest | jq -e '.equal and .shards[0].replicas[0].rows == 4000'
 }
