@@ -100,7 +100,8 @@ do for [k = 1:2] {
     left = left_edge + (k - 1) * (panel + gap)
     set lmargin at screen across(left)
     set rmargin at screen across(left + panel)
-    set yrange [low[k]:high[k]]
+    # A hair wider: a tic at the very end may be rounded away.
+    set yrange [low[k] * 0.9999:high[k] * 1.0001]
     set ytics () font tick_font textcolor rgb muted
     do for [e = decade(low[k]):decade(high[k])] { set ytics add (sprintf('%.0f', 10.0 ** e) 10.0 ** e) }
     set label 6 heading[k] at screen across(left - left_edge + 18), screen down(head - 14) left \

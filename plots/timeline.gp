@@ -137,7 +137,7 @@ if (has_latency) {
     set bmargin at screen down(wait_top + wait_height - 56)
     set logscale y
     # Room for the words below the median.
-    set yrange [has_writes ? low_wait / 3 : low_wait:high_wait]
+    set yrange [has_writes ? low_wait / 3 : low_wait * 0.9999:high_wait * 1.0001]
     set ytics () font tick_font textcolor rgb muted
     do for [e = decade(low_wait):decade(high_wait)] {
         set ytics add (sprintf('%g', 10.0 ** e) 10.0 ** e)
