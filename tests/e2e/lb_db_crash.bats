@@ -80,6 +80,11 @@ pause() { # up to 0.8 s
     sleep "0.$((RANDOM % 8 + 1))"
 }
 
+# Those that are there: at a random moment one may have gone by itself, or not have come yet.
+kill_those() { # PID…
+    [ $# -eq 0 ] || kill -KILL "$@" || true
+}
+
 # Does one of these to the cluster, after a moment, and waits until it is whole again.
 strike() { # WHAT… -- LB OPTION…
     local blows=() blow victim
@@ -94,24 +99,25 @@ strike() { # WHAT… -- LB OPTION…
     # shellcheck disable=SC2046 # several ids
     case $blow in
     lb) kill_lb && start_lb --servers 0 "$@" ;;
-    server) kill -KILL $(servers | shuf -n 1 --random-source=<(yes "$RANDOM")) ;;
-    servers) kill -KILL $(servers) ;;
+    server) kill_those $(servers | shuf -n 1 --random-source=<(yes "$RANDOM")) ;;
+    servers) kill_those $(servers) ;;
     all)
-        kill -KILL $(servers) && kill_lb
+        kill_those $(servers)
+        kill_lb
         start_lb --servers 0 "$@"
         ;;
     stop)
         victim=$(servers | shuf -n 1 --random-source=<(yes "$RANDOM"))
-        kill -STOP "$victim"
+        [ -z "$victim" ] || kill -STOP "$victim" || true
         pause
-        kill -CONT "$victim" || true # killed meanwhile, and replaced
+        [ -z "$victim" ] || kill -CONT "$victim" || true # killed meanwhile, and replaced
         ;;
     stop-lb)
         kill -STOP "$LB_PID"
         pause
         kill -CONT "$LB_PID"
         ;;
-    mariadbd) kill -KILL "$(head -n 1 "$dir/state/mariadb/mariadbd" | grep -o '^[0-9]*')" ;;
+    mariadbd) kill_those $(head -n 1 "$dir/state/mariadb/mariadbd" | grep -o '^[0-9]*') ;;
     esac
     within 20 healed
 }

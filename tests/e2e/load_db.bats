@@ -100,7 +100,7 @@ address_of() { # SERVER
     drive db-write:ids=4000
     valid
     json=$dir/mix.json
-    QUOIT_E2E_MARK=$mark "$QUOIT" load "http://$LB/" --workload db-mix:read=50,update=30,insert=20,ids=4000 \
+    QUOIT_E2E_MARK=$mark "$QUOIT" load "http://$LB/" --workload db-mix:read=50,update=48,insert=2,ids=4000 \
         -d 3 -c 16 -q --json "$json" >"$dir/load.log" 2>&1 3>&- &
     local load=$!
     sleep 1

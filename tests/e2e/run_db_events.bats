@@ -47,7 +47,7 @@ small_events() { # NAME ARGUMENT…
     mkdir -p "$dir/ini"
     sed -e 's/^at 1s /at 300ms /' -e 's/^at 2500ms /at 700ms /' "$ROOT/experiments/$1.ini" \
         >"$dir/ini/$1.ini"
-    run_small "$1" --experiments "$dir/ini" --set cluster.shard_size=500 --set load.preload=2000 \
+    run_small "$1" --experiments "$dir/ini" --set experiment.repeats=3 --set cluster.shard_size=500 --set load.preload=2000 \
         --set load.rate=500 --set load.duration=2600ms --set load.keys=zipfian:low=0,high=1999 \
         --set load.workload=db-mix:ids=2000,read=60,scan=10,width=20,update=30 "${@:2}"
 }
