@@ -214,7 +214,9 @@ strike() { # WHAT… -- LB OPTION…
 @test "mysql: the LB, servers and the cluster's mariadbd killed at random" {
     command -v mariadbd >/dev/null || skip "no mariadbd here"
     configured --store mysql --state "$dir/state"
-    begin_hammer 6 2
+    # Changes of one shard alone: what a killed server had sent to mariadbd may take effect there
+    # after the LB has looked whether a change of several is whole or gone (ARCHITECTURE.md, Limits).
+    HAMMER_TRIPLES=0 begin_hammer 6 2
     local i
     for i in 1 2 3 4; do
         strike mariadbd server lb all -- --store mysql --state "$dir/state" --listen "$LB"
@@ -247,7 +249,7 @@ start_mariadb() {
     local store
     store="mysql:socket=$dir/maria/sock,user=$(id -un),database=quoit"
     configured --store "$store" --state "$dir/state"
-    begin_hammer 6 2
+    HAMMER_TRIPLES=0 begin_hammer 6 2 # as above
     pause
     kill -KILL "$MARIADB_PID"
     within 2 gone "$MARIADB_PID"
