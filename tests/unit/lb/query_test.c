@@ -369,7 +369,7 @@ static void an_acknowledged_change_is_read_from_every_replica_by_every_worker(vo
     }
 }
 
-static void the_end_answers_changes_under_way(void **state)
+static void a_forced_end_refuses_or_cuts_off_changes_under_way(void **state)
 {
     (void)state;
     farm->servers[0]->held = true;
@@ -379,7 +379,8 @@ static void the_end_answers_changes_under_way(void **state)
         for (int k = 0; k < 2; k++) /* the second: at once */
             mailbox_post(worker_mailbox(workers[i]), &letter_new(LETTER_STOP, 0)->letter);
     farm_wait(farm, change->done);
-    assert_int_equal(change->status, 503);
+    /* Two threads end: the client's may be gone before the writer's answer reaches it. */
+    assert_true(change->status == 503 || change->status == 0);
     farm_wait(farm, farm_count_letters(farm, LETTER_STOPPED, 0) == N_WORKERS);
 }
 
@@ -398,7 +399,7 @@ int main(void)
         TEST(changes_come_from_every_worker),
         TEST(what_cannot_be_meant_changes_nothing),
         TEST(an_acknowledged_change_is_read_from_every_replica_by_every_worker),
-        TEST(the_end_answers_changes_under_way),
+        TEST(a_forced_end_refuses_or_cuts_off_changes_under_way),
     };
     return cmocka_run_group_tests_name("lb query", tests, NULL, NULL);
 }
