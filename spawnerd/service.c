@@ -62,8 +62,7 @@ void service_remove(struct container *container)
 {
     char *path = mem_printf("services/%s", container->reference);
 
-    engine_cancel(container->output);
-    container->output = NULL;
+    /* Its output is listened to still: its last words may be under way. */
     container->call = engine_send(container->fleet->engine, "DELETE", path, NULL, CALL_TIMEOUT_NS,
                                   &removed_handler, container);
     free(path);
@@ -148,6 +147,7 @@ static void take_running(struct container *container, const cJSON *task)
     struct addr addr;
     char text[ADDR_TEXT_BYTES + 8];
 
+    container->taken_up = true;
     if (n > 0 && n < sizeof(container->host)) {
         snprintf(text, sizeof(text), "%.*s:1", (int)n, address);
         if (addr_parse(text, &addr, NULL) == 0)

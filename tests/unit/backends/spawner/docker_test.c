@@ -42,7 +42,7 @@ static int set_up(void **state)
     static const char *const server_args[] = {"--log-level", "debug", NULL};
     struct world *world = mem_zalloc(1, sizeof(*world));
 
-    world->bed = docker_bed_new();
+    world->bed = docker_bed_new(false);
     parse(world, "");
     world->config = (struct spawner_config){.program = "unused",
                                             .orphan_after_ns = 30 * NS_PER_S,
