@@ -63,7 +63,7 @@ BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 # Helpers: each test, benchmark and fuzz target is linked with those that it calls.
 SUPPORT_SRC := $(wildcard tests/support/*.c)
-DOCKER_BATS := $(wildcard tests/e2e/docker*.bats)
+DOCKER_BATS := $(wildcard tests/e2e/docker*.bats tests/e2e/swarm*.bats)
 BATS := $(filter-out $(DOCKER_BATS),$(wildcard tests/e2e/*.bats))
 ALL_SRC := $(SRC) $(TEMPLATE_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
 

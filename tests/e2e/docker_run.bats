@@ -4,6 +4,7 @@
 setup() {
     load docker_helper
     docker_begin
+    before=$(things_of_runs)
     cp -r experiments "$dir/ini"
 }
 
@@ -18,11 +19,21 @@ with_spawner() { # NAME [OPTION…]: sets status, output and r, the folder of it
     [ "$status" -eq 0 ] || echo "$output"
 }
 
-# with-spawner calls its things run and a process id.
+# with-spawner calls its things run, and its process id and a number. Others may run beside this test.
+things_of_runs() {
+    docker ps --all --filter 'name=^run[0-9]+-' --format '{{.Names}}' | sed 's/-[^-]*$//'
+    docker network ls --filter 'name=^run[0-9]+-' --format '{{.Name}}'
+    docker volume ls --filter 'name=^run[0-9]+-' --format '{{.Name}}'
+}
+
 nothing_of_runs() {
-    [ -z "$(docker ps --all --quiet --filter 'name=^run[0-9]+-')" ] &&
-        [ -z "$(docker network ls --quiet --filter 'name=^run[0-9]+$')" ] &&
-        [ -z "$(docker volume ls --quiet --filter 'name=^run[0-9]+-')" ]
+    local thing
+    for thing in $(things_of_runs | sort -u); do
+        grep -qxF "$thing" <<<"$before" || is_miscounted "$thing" || {
+            echo "left: $thing"
+            return 1
+        }
+    done
 }
 
 @test "an experiment in containers is VALID, and says where its servers ran" {
@@ -60,7 +71,7 @@ nothing_of_runs() {
     QUOIT_E2E_MARK=$mark QUOIT=$QUOIT tools/with-spawner "$QUOIT" run LB-A2-rate \
         --results "$dir/results" --set cluster.spawner=docker >"$dir/run.log" 2>&1 3>&- &
     local runner=$!
-    within 30 eval '[ -n "$(docker ps --quiet --filter "name=^run$runner-")" ]'
+    within 60 eval '[ -n "$(docker ps --quiet --filter "name=^run$runner-")" ]'
     kill -TERM "$runner"
     local status=0
     wait "$runner" || status=$?
