@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <strings.h>
 
 #include "core/buf.h"
 
@@ -121,11 +123,21 @@ static inline bool http_parser_in_body(const struct http_parser *parser)
 struct http_view http_find_header(const struct http_message *message, const char *name);
 /* RFC 9110 §7.6.1: the fixed list, and what Connection names. */
 bool http_is_hop_by_hop(const struct http_message *message, const struct http_header *header);
+/* The fixed list alone. */
+bool http_is_hop_by_hop_name(struct http_view name);
 /* The value of `name` in a query string, not decoded, or a view with at == NULL. */
 struct http_view http_query_value(struct http_view query, const char *name);
 
-bool http_view_equal(struct http_view view, const char *text);
-bool http_view_equal_nocase(struct http_view view, const char *text);
+static inline bool http_view_equal(struct http_view view, const char *text)
+{
+    return view.at && strlen(text) == view.len && memcmp(view.at, text, view.len) == 0;
+}
+
+static inline bool http_view_equal_nocase(struct http_view view, const char *text)
+{
+    return view.at && strlen(text) == view.len && strncasecmp(view.at, text, view.len) == 0;
+}
+
 /* Safe and repeatable by definition (RFC 9110 §9.2.2): GET HEAD PUT DELETE OPTIONS TRACE. */
 bool http_method_idempotent(llhttp_method_t method);
 /* "OK", "Not Found"; "Unknown" for a status nobody registered. Static. */

@@ -1,16 +1,16 @@
+/* Connections: accepting, reading, sending, deadlines, and the server's life. What is put into an
+ * answer is httpd_answer.c. */
 #include "core/httpd.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "core/json.h"
+#include "core/httpd_private.h"
 #include "core/mem.h"
 #include "core/net.h"
 
@@ -22,48 +22,6 @@
 #define SWEEP_S 0.25
 #define LINGER_S 1.0
 #define FREE_EXCHANGES_MAX 1024u
-
-enum phase {
-    PHASE_IDLE,   /* nothing of a request has come */
-    PHASE_HEAD,   /* a request has begun */
-    PHASE_BODY,   /* its head is whole */
-    PHASE_LINGER, /* our side is shut; what still comes is thrown away */
-};
-
-struct httpd_conn {
-    struct httpd *httpd;
-    struct httpd_conn *next, **link; /* all connections */
-    struct ev_io read_io, write_io;
-    struct flush_item flush;
-    struct buf in, out;
-    struct httpd_exchange *first, **last; /* requests under way, in order */
-    unsigned n_pending;
-    enum phase phase;
-    ev_tstamp phase_since, write_since;
-    size_t unacked; /* bytes the client had still to take at write_since */
-    bool eof;       /* the client has ended its side */
-    bool closing;   /* no further request is taken; closed when all is answered and sent */
-    bool paused;    /* not read: too much under way or unsent */
-    bool continue_sent;
-    struct addr peer;
-    struct http_parser parser;
-};
-
-struct httpd {
-    struct httpd_config config;
-    struct httpd_conn *conns;
-    size_t n_conns;
-    size_t n_exchanges;
-    struct httpd_exchange *taking; /* in on_request, until it is freed there */
-    struct httpd_exchange *free_exchanges;
-    size_t n_free_exchanges;
-    struct ev_io accept_io;
-    struct ev_timer accept_pause, sweep;
-    bool listening, draining;
-    uint64_t date_second;
-    char date[CLOCK_HTTP_BYTES];
-    struct httpd_counters counters;
-};
 
 static void conn_flush(struct flush_item *item);
 
@@ -119,7 +77,7 @@ static struct httpd_exchange *exchange_new(struct httpd_conn *conn)
     return exchange;
 }
 
-static void exchange_free(struct httpd_exchange *exchange)
+void httpd_free_exchange(struct httpd_exchange *exchange)
 {
     struct httpd *httpd = exchange->httpd;
     httpd->n_exchanges--;
@@ -140,18 +98,12 @@ static void exchange_free(struct httpd_exchange *exchange)
 /* ---- connections ------------------------------------------------------------------------------
  */
 
-/* Not ev_now(), which leaps when the machine's clock is set. */
-static ev_tstamp now_s(void)
-{
-    return (double)clock_now_ns() * 1e-9;
-}
-
-static void enter_phase(struct httpd_conn *conn, enum phase phase)
+static void enter_phase(struct httpd_conn *conn, enum httpd_phase phase)
 {
     if (conn->phase == phase)
         return;
     conn->phase = phase;
-    conn->phase_since = now_s();
+    conn->phase_since = httpd_now_s();
 }
 
 static void conn_close(struct httpd_conn *conn)
@@ -161,7 +113,7 @@ static void conn_close(struct httpd_conn *conn)
         next = exchange->next;
         exchange->conn = NULL; /* its handler still holds it … */
         if (exchange->answered)
-            exchange_free(exchange); /* … unless it has answered already */
+            httpd_free_exchange(exchange); /* … unless it has answered already */
     }
     ev_io_stop(httpd->config.loop, &conn->read_io);
     ev_io_stop(httpd->config.loop, &conn->write_io);
@@ -178,12 +130,7 @@ static void conn_close(struct httpd_conn *conn)
         ev_timer_stop(httpd->config.loop, &httpd->sweep);
 }
 
-static void conn_touch(struct httpd_conn *conn)
-{
-    flusher_add(conn->httpd->config.flusher, &conn->flush);
-}
-
-static void maybe_continue(struct httpd_conn *conn)
+void httpd_maybe_continue(struct httpd_conn *conn)
 {
     if (conn->continue_sent || conn->n_pending > 0 || conn->closing ||
         !http_parser_in_body(&conn->parser) ||
@@ -191,7 +138,7 @@ static void maybe_continue(struct httpd_conn *conn)
         return;
     conn->continue_sent = true;
     buf_append_str(&conn->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    conn_touch(conn);
+    httpd_touch(conn);
 }
 
 /* No more requests from this connection, and the one that was refused is answered in its turn. */
@@ -250,7 +197,7 @@ static void process_input(struct httpd_conn *conn)
                 enter_phase(conn, PHASE_BODY);
             else if (!http_parser_idle(&conn->parser, &conn->in))
                 enter_phase(conn, PHASE_HEAD);
-            maybe_continue(conn);
+            httpd_maybe_continue(conn);
             return;
         }
     }
@@ -276,7 +223,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
     if (n == 0) {
         conn->eof = conn->closing = true;
         ev_io_stop(loop, io);
-        conn_touch(conn);
+        httpd_touch(conn);
         return;
     }
     metric_bump_by(&conn->httpd->counters.bytes_in, (uint64_t)n);
@@ -291,7 +238,7 @@ static void on_writable(struct ev_loop *loop, struct ev_io *io, int events)
     (void)loop;
     (void)events;
     struct httpd_conn *conn = io->data;
-    conn_touch(conn);
+    httpd_touch(conn);
 }
 
 /* All is answered and sent. Closing at once would reset the connection under answers the client has
@@ -311,7 +258,7 @@ static void finish_conn(struct httpd_conn *conn)
 
 static void note_progress(struct httpd_conn *conn)
 {
-    conn->write_since = now_s();
+    conn->write_since = httpd_now_s();
     conn->unacked = net_unacked_bytes(conn->read_io.fd);
 }
 
@@ -320,7 +267,8 @@ static void note_progress(struct httpd_conn *conn)
 static bool takes_nothing(struct httpd_conn *conn)
 {
     uint64_t timeout_ns = conn->httpd->config.limits.write_timeout_ns;
-    if (!ev_is_active(&conn->write_io) || now_s() - conn->write_since <= (double)timeout_ns * 1e-9)
+    if (!ev_is_active(&conn->write_io) ||
+        httpd_now_s() - conn->write_since <= (double)timeout_ns * 1e-9)
         return false;
     if (net_unacked_bytes(conn->read_io.fd) >= conn->unacked)
         return true;
@@ -359,7 +307,7 @@ static void conn_flush(struct flush_item *item)
     }
     if (conn->paused && !too_much_under_way(conn)) {
         conn->paused = false;
-        conn->phase_since = now_s(); /* that it was slow was our doing */
+        conn->phase_since = httpd_now_s(); /* that it was slow was our doing */
         if (!conn->eof)
             ev_io_start(httpd->config.loop, &conn->read_io);
         process_input(conn);
@@ -375,7 +323,7 @@ static void conn_open(struct httpd *httpd, int fd, const struct addr *peer)
     conn->last = &conn->first;
     conn->flush.flush = conn_flush;
     conn->phase = PHASE_HEAD; /* the first request must come as fast as its head */
-    conn->phase_since = now_s();
+    conn->phase_since = httpd_now_s();
     buf_init(&conn->in, 0);
     buf_init(&conn->out, 0);
     http_parser_init(&conn->parser, HTTP_PARSE_REQUEST, httpd->config.limits.max_body_bytes);
@@ -457,7 +405,7 @@ static bool body_too_slow(const struct httpd_conn *conn, double waited)
 static void check_deadlines(struct httpd_conn *conn)
 {
     const struct httpd_limits *limits = &conn->httpd->config.limits;
-    double waited = now_s() - conn->phase_since;
+    double waited = httpd_now_s() - conn->phase_since;
     if (takes_nothing(conn)) {
         metric_bump(&conn->httpd->counters.timeouts);
         conn_close(conn);
@@ -488,212 +436,6 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
         next = conn->next;
         check_deadlines(conn);
     }
-}
-
-/* ---- answers ----------------------------------------------------------------------------------
- */
-
-static void append(struct buf *out, const char *text, size_t n)
-{
-    buf_append(out, text, n); /* unlimited: cannot fail */
-}
-
-static void append_u64(struct buf *out, uint64_t value)
-{
-    char digits[20];
-    size_t at = sizeof(digits);
-    do
-        digits[--at] = (char)('0' + value % 10);
-    while ((value /= 10) > 0);
-    append(out, digits + at, sizeof(digits) - at);
-}
-
-/* Where the answer's bytes go: straight out when it is its turn, else held back. NULL: nobody is
- * there to take them. */
-static struct buf *begin_answer(struct httpd_exchange *exchange)
-{
-    assert(!exchange->answered);
-    if (!exchange->conn)
-        return NULL;
-    return exchange == exchange->conn->first ? &exchange->conn->out : &exchange->held;
-}
-
-static void end_answer(struct httpd_exchange *exchange)
-{
-    struct httpd_conn *conn = exchange->conn;
-    exchange->answered = true;
-    if (!conn) {
-        exchange_free(exchange);
-        return;
-    }
-    while (conn->first && conn->first->answered) {
-        struct httpd_exchange *done = conn->first;
-        conn->first = done->next;
-        if (!conn->first)
-            conn->last = &conn->first;
-        conn->n_pending--;
-        append(&conn->out, buf_head(&done->held), buf_len(&done->held));
-        if (!done->keep_alive)
-            conn->closing = true;
-        exchange_free(done);
-    }
-    if (conn->n_pending == 0) {
-        conn->phase_since = now_s();
-        maybe_continue(conn);
-    }
-    conn_touch(conn);
-}
-
-static void append_connection(struct httpd_exchange *exchange, struct buf *out)
-{
-    if (exchange->httpd->draining && !exchange->next) {
-        exchange->keep_alive = false;
-        exchange->conn->closing = true; /* nothing is taken behind an answer that says so */
-    }
-    if (!exchange->keep_alive)
-        append(out, "Connection: close\r\n", 19);
-    else if (exchange->http10)
-        append(out, "Connection: keep-alive\r\n", 24);
-}
-
-/* RFC 9110 §6.6.1; made anew once a second. */
-static const char *date_of(struct httpd *httpd)
-{
-    uint64_t second = (uint64_t)ev_now(httpd->config.loop);
-    if (second != httpd->date_second) {
-        httpd->date_second = second;
-        clock_format_http(second * NS_PER_S, httpd->date);
-    }
-    return httpd->date;
-}
-
-static void append_status_line(struct buf *out, unsigned status)
-{
-    append(out, "HTTP/1.1 ", 9);
-    append_u64(out, status);
-    append(out, " ", 1);
-    buf_append_str(out, http_status_text(status));
-    append(out, "\r\n", 2);
-}
-
-void httpd_reply(struct httpd_exchange *exchange, unsigned status, const char *content_type,
-                 const char *headers, const void *body, size_t body_len)
-{
-    struct buf *out = begin_answer(exchange);
-    if (out) {
-        struct httpd *httpd = exchange->httpd;
-        append_status_line(out, status);
-        append(out, "Date: ", 6);
-        append(out, date_of(httpd), CLOCK_HTTP_BYTES - 1);
-        append(out, "\r\nContent-Length: ", 18);
-        append_u64(out, body_len);
-        append(out, "\r\n", 2);
-        if (content_type) {
-            append(out, "Content-Type: ", 14);
-            buf_append_str(out, content_type);
-            append(out, "\r\n", 2);
-        }
-        if (httpd->config.headers)
-            buf_append_str(out, httpd->config.headers);
-        if (headers)
-            buf_append_str(out, headers);
-        append_connection(exchange, out);
-        append(out, "\r\n", 2);
-        if (!exchange->head_only)
-            append(out, body, body_len);
-    }
-    end_answer(exchange);
-}
-
-static void refuse_with(struct httpd_exchange *exchange, unsigned status, const char *headers,
-                        const char *format, va_list args)
-{
-    char message[1024 + 8] = "<Error> ";
-    vsnprintf(message + 8, sizeof(message) - 8, format, args);
-    struct buf body;
-    buf_init(&body, 0);
-    buf_append_str(&body, "{\"message\":");
-    json_escape(&body, message, strlen(message));
-    buf_append_str(&body, ",\"status\":\"failure\"}");
-    httpd_reply(exchange, status, "application/json", headers, buf_head(&body), buf_len(&body));
-    buf_done(&body);
-}
-
-void httpd_refuse(struct httpd_exchange *exchange, unsigned status, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    refuse_with(exchange, status, NULL, format, args);
-    va_end(args);
-}
-
-static void refuse_allowing(struct httpd_exchange *exchange, const char *headers,
-                            const char *format, ...) __attribute__((format(printf, 3, 4)));
-static void refuse_allowing(struct httpd_exchange *exchange, const char *headers,
-                            const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    refuse_with(exchange, 405, headers, format, args);
-    va_end(args);
-}
-
-void httpd_refuse_method(struct httpd_exchange *exchange, const char *allow)
-{
-    const struct http_message *request = exchange->request;
-    char headers[128];
-    snprintf(headers, sizeof(headers), "Allow: %s\r\n", allow);
-    refuse_allowing(exchange, headers, "%s '%.*s' is not served: it takes %s",
-                    llhttp_method_name(request->method), (int)request->path.len, request->path.at,
-                    allow);
-}
-
-static void append_forwarded_headers(struct buf *out, const struct http_message *answer,
-                                     bool keep_length)
-{
-    for (size_t i = 0; i < answer->n_headers; i++) {
-        const struct http_header *header = &answer->headers[i];
-        if (http_is_hop_by_hop(answer, header) ||
-            (!keep_length && http_view_equal_nocase(header->name, "Content-Length")))
-            continue;
-        append(out, header->name.at, header->name.len);
-        append(out, ": ", 2);
-        append(out, header->value.at, header->value.len);
-        append(out, "\r\n", 2);
-    }
-}
-
-void httpd_relay(struct httpd_exchange *exchange, const struct http_message *answer)
-{
-    struct buf *out = begin_answer(exchange);
-    if (out) {
-        /* The head as it stands will do when it says how long its body is and nothing about the
-         * connection it came over. A bodiless answer (HEAD, 204, 304) keeps the length it names. */
-        bool bodiless = exchange->head_only || answer->status == 204 || answer->status == 304;
-        bool as_it_stands = !(answer->flags & (HTTP_HOP_BY_HOP | HTTP_CHUNKED)) &&
-                            ((answer->flags & HTTP_HAS_LENGTH) || bodiless) && answer->minor == 1;
-        if (as_it_stands) {
-            append(out, answer->head.at, answer->head.len - 2);
-        } else {
-            append_status_line(out, answer->status);
-            append_forwarded_headers(out, answer, bodiless);
-            if (!bodiless) {
-                append(out, "Content-Length: ", 16);
-                append_u64(out, answer->body.len);
-                append(out, "\r\n", 2);
-            }
-        }
-        append_connection(exchange, out);
-        append(out, "\r\n", 2);
-        if (!bodiless)
-            append(out, answer->body.at, answer->body.len);
-    }
-    end_answer(exchange);
-}
-
-const struct addr *httpd_peer(const struct httpd_exchange *exchange)
-{
-    return exchange->conn ? &exchange->conn->peer : NULL;
 }
 
 /* ---- the server -------------------------------------------------------------------------------
@@ -782,6 +524,11 @@ void httpd_drain(struct httpd *httpd)
         else
             conn->closing = true; /* its last answer is still on its way */
     }
+}
+
+const struct addr *httpd_peer(const struct httpd_exchange *exchange)
+{
+    return exchange->conn ? &exchange->conn->peer : NULL;
 }
 
 size_t httpd_n_connections(const struct httpd *httpd)

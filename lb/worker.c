@@ -1,3 +1,5 @@
+/* A worker's loop: its life, what it routes to servers, its endpoints, letters and snapshots. The
+ * endpoints of rows are worker_rows.c. */
 #include "lb/worker.h"
 
 #include <assert.h>
@@ -17,6 +19,7 @@
 #include "lb/letters.h"
 #include "lb/query.h"
 #include "lb/upstream.h"
+#include "lb/worker_private.h"
 #include "lb/writer.h"
 
 #define EXPIRE_STEP_S 0.25
@@ -24,34 +27,9 @@
 #define STOP_STEP_S 0.01
 #define STOP_AFTER_NS (5 * NS_PER_S)
 #define MAX_ADMIN_CALLS 256
-/* Changes that were answered, kept with their memory for those to come. */
-#define KEEP_CALLS 256u
 /* Of a path in a refusal, so that the words after it stand within its 1 KiB. */
 #define MAX_TOLD_PATH_BYTES 900u
 #define REASON_BYTES 1024
-
-struct worker {
-    struct worker_config config;
-    struct ev_loop *loop;
-    struct flusher flusher;
-    struct mailbox mailbox;
-    struct httpd *httpd;
-    struct routes routes;
-    struct querier querier;
-    struct writer *writer;          /* worker 0 alone */
-    struct change_call *free_calls; /* linked by ->next_free */
-    size_t n_free_calls;
-    struct rng rng;
-    struct ev_check turn_check;
-    struct ev_timer expire_timer, stop_timer;
-    uint64_t stop_at_ns, expired_ns;
-    size_t n_admin;   /* calls on their way to the control loop and back */
-    size_t n_changes; /* on their way to the writer and back */
-    size_t n_joined;  /* the writer's worker: others that may still send changes */
-    bool stopping, parted;
-    pthread_t thread;
-    struct worker_metrics metrics;
-};
 
 /* A client's request while a server has it; lives in its exchange's `user`. */
 struct routed {
@@ -283,130 +261,6 @@ static void pass_answer(struct worker *worker, struct admin_call *call)
     admin_call_free(call);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
-
-static struct change_call *take_call(struct worker *worker)
-{
-    struct change_call *call = worker->free_calls;
-    if (!call)
-        return mem_zalloc(1, sizeof(*call));
-    worker->free_calls = call->next_free;
-    worker->n_free_calls--;
-    return call;
-}
-
-static void put_call(struct worker *worker, struct change_call *call)
-{
-    if (worker->n_free_calls == KEEP_CALLS) {
-        change_call_free(call);
-        return;
-    }
-    change_call_reset(call);
-    call->next_free = worker->free_calls;
-    worker->free_calls = call;
-    worker->n_free_calls++;
-}
-
-static void answer_change(struct worker *worker, struct change_call *call)
-{
-    struct httpd_exchange *exchange = call->exchange;
-    char body[256];
-    worker->n_changes--;
-    if (call->status == 200) {
-        int n = snprintf(body, sizeof(body), "{\"message\":\"%s\",\"status\":\"success\"}",
-                         call->message);
-        httpd_reply(exchange, 200, "application/json", NULL, body, (size_t)n);
-    } else {
-        httpd_refuse(exchange, call->status, "%s", call->reason);
-    }
-    put_call(worker, call);
-}
-
-static void on_written(void *context, struct change_call *call)
-{
-    answer_change(context, call);
-}
-
-/* Reads and checks the change here, and leaves it to the writer. */
-static void begin_change(struct worker *worker, struct httpd_exchange *exchange,
-                         enum change_type type)
-{
-    const struct snapshot *snapshot = worker->routes.snapshot;
-    struct err err = {0};
-    struct change_call *call = take_call(worker);
-    unsigned status = worker->stopping ? 503
-                                       : change_read(snapshot, type, exchange->request->body,
-                                                     &call->change, &err);
-    if (status != 0) {
-        httpd_refuse(exchange, status, "%s",
-                     worker->stopping ? "the load balancer is ending" : err.message);
-        put_call(worker, call);
-        return;
-    }
-    call->base.type = LETTER_WRITE;
-    call->base.worker = worker->config.index;
-    call->exchange = exchange;
-    memcpy(call->key_column, snapshot->schema->columns[0].name, sizeof(call->key_column));
-    worker->n_changes++;
-    if (worker->writer) {
-        writer_submit(worker->writer, call);
-    } else {
-        call->home = &worker->mailbox;
-        mailbox_post(worker->config.writer, &call->base.letter);
-    }
-}
-
-static const struct row_endpoint {
-    const char *path;
-    llhttp_method_t method, other_method; /* the same, where there is only one */
-    enum { ROWS_READ, ROWS_WRITE, ROWS_UPDATE, ROWS_DELETE } what;
-    const char *allow;
-} row_endpoints[] = {
-    {"/read", HTTP_POST, HTTP_GET, ROWS_READ, "GET, POST"},
-    {"/write", HTTP_POST, HTTP_POST, ROWS_WRITE, "POST"},
-    {"/update", HTTP_PUT, HTTP_PUT, ROWS_UPDATE, "PUT"},
-    {"/del", HTTP_DELETE, HTTP_DELETE, ROWS_DELETE, "DELETE"},
-};
-
-static const struct row_endpoint *find_row_endpoint(struct http_view path)
-{
-    for (size_t i = 0; i < sizeof(row_endpoints) / sizeof(row_endpoints[0]); i++)
-        if (http_view_equal(path, row_endpoints[i].path))
-            return &row_endpoints[i];
-    return NULL;
-}
-
-static void call_rows(struct worker *worker, struct httpd_exchange *exchange,
-                      const struct row_endpoint *endpoint)
-{
-    const struct http_message *request = exchange->request;
-    if (request->method != endpoint->method && request->method != endpoint->other_method) {
-        httpd_refuse_method(exchange, endpoint->allow);
-        return;
-    }
-    if (!worker->routes.snapshot->schema) {
-        httpd_refuse(exchange, 409, "there is no database yet: POST /init first");
-        return;
-    }
-    switch (endpoint->what) {
-    case ROWS_READ:
-        query_begin(
-            &worker->querier, exchange,
-            key_of(&worker->config.key_source, request, httpd_peer(exchange), &worker->rng));
-        return;
-    case ROWS_WRITE:
-        begin_change(worker, exchange, CHANGE_WRITE);
-        return;
-    case ROWS_UPDATE:
-        begin_change(worker, exchange, CHANGE_UPDATE);
-        return;
-    case ROWS_DELETE:
-        begin_change(worker, exchange, CHANGE_DELETE);
-        return;
-    }
-}
-
 /* The database's endpoints that only servers have. Nobody but the LB is to call them: a shard made
  * or changed behind its back would be in no map. */
 static bool is_servers_own(struct http_view path)
@@ -431,11 +285,11 @@ static void on_request(void *context, struct httpd_exchange *exchange)
 {
     struct worker *worker = context;
     struct http_view path = exchange->request->path;
-    const struct row_endpoint *rows = find_row_endpoint(path);
+    const struct row_endpoint *rows = worker_find_row_endpoint(path);
     const struct endpoint *endpoint = rows ? NULL : find_endpoint(path);
     metric_bump(&worker->metrics.requests);
     if (rows)
-        call_rows(worker, exchange, rows);
+        worker_call_rows(worker, exchange, rows);
     else if (endpoint)
         call_control(worker, exchange, endpoint);
     else if (is_servers_own(path))
@@ -462,6 +316,11 @@ static size_t n_changes_under_way(void *context, uint64_t uid)
     return worker->writer ? writer_n_under_way(worker->writer, uid) : 0;
 }
 
+static void on_written(void *context, struct change_call *call)
+{
+    worker_answer_change(context, call);
+}
+
 /* The writer has nothing under way to this server. */
 static void on_writer_idle(void *context, uint64_t uid)
 {
@@ -478,13 +337,13 @@ static void end(struct worker *worker)
 {
     worker->routes.ending = true;
     routes_done(&worker->routes);
+    flusher_run(&worker->flusher); /* the last answers go out before their connections end */
     httpd_free(worker->httpd);
     worker->httpd = NULL;
     querier_done(&worker->querier);
     writer_free(worker->writer);
     worker->writer = NULL;
-    while (worker->free_calls)
-        change_call_free(take_call(worker));
+    worker_free_calls(worker);
     ev_timer_stop(worker->loop, &worker->expire_timer);
     routes_tell_control(&worker->routes, LETTER_STOPPED, 0, 0);
     ev_break(worker->loop, EVBREAK_ALL);
@@ -565,7 +424,7 @@ static void on_letter(void *context, struct letter *raw)
         writer_submit(worker->writer, (struct change_call *)letter);
         return;
     case LETTER_WRITTEN:
-        answer_change(worker, (struct change_call *)letter);
+        worker_answer_change(worker, (struct change_call *)letter);
         return;
     case LETTER_FENCED:
     case LETTER_DEMOTED:

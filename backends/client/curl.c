@@ -33,6 +33,7 @@
 
 #include "backends/client.h"
 #include "backends/client/curl_memory.h"
+#include "backends/client/curl_private.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -54,72 +55,6 @@ struct curl_params {
 };
 
 static const struct client_ops curl_client_ops;
-
-struct curl_group;
-
-struct curl_slot {
-    CURL *easy;
-    struct curl_group *group;
-    struct curl_slot *older, *younger; /* busy slots in order of submission */
-    uint64_t submitted_ns;
-    uint64_t n_body_bytes;
-    size_t n_head_bytes;
-    CURLU *url;       /* parsed; borrowed by easy */
-    char *url_target; /* of the URL libcurl has */
-    /* What libcurl has been told; NULL: a GET, no lines but ours. */
-    char *method;
-    char *header_lines;
-    struct curl_slist *headers; /* our own lines and header_lines; NULL while there are none */
-    bool has_body;
-    bool sends_length;
-    uint32_t index;
-    int connect_errno; /* of a socket() that failed */
-    bool busy;
-    bool began; /* a byte of the head came */
-    bool too_large;
-    uint8_t server_bytes;
-    char server[NAME_MAX_BYTES + 1]; /* what it named itself, valid while server_bytes > 0 */
-    struct buf body;
-    char error_text[CURL_ERROR_SIZE];
-};
-
-struct curl_group {
-    CURLM *multi;
-    struct curl_client *client;
-    struct curl_group *next_due;
-    struct ev_timer timer;
-    bool due;
-};
-
-/* What the loop knows of a descriptor. */
-struct curl_socket {
-    struct ev_io io;
-    struct curl_group *group;
-    bool fresh; /* a new socket since io was set: libev must be told to forget the old one */
-};
-
-struct curl_client {
-    struct client client;
-    struct client_config config;
-    const struct client_handler *handler;
-    void *context;
-    struct curl_slot *slots;
-    struct curl_group *groups;
-    size_t n_groups;
-    struct curl_group *first_due;
-    unsigned n_unsent; /* submitted since the due list was run */
-    struct curl_slot *oldest, *youngest;
-    struct curl_socket **sockets; /* by descriptor, made at first use */
-    size_t n_sockets;
-    struct ev_prepare prepare;
-    struct ev_timer again;    /* keeps the loop from sleeping on a non-empty due list */
-    struct ev_timer deadline; /* of the oldest busy slot */
-    struct curl_slist *headers;
-    char *url_prefix;
-    struct client_counts counts;
-    bool in_on_done;
-    uint64_t done_ns; /* of the answer on_done is called for */
-};
 
 /* ---- slots ---- */
 
@@ -186,55 +121,6 @@ static void finish(struct curl_slot *slot, enum client_error error, const char *
     self->in_on_done = false;
 }
 
-/* The errno of a failed transfer, 0 when there is none. libcurl keeps that of an earlier transfer
- * of the same handle (seen in 7.88), so a read or write error's is believed only when libcurl's own
- * message says the same. */
-static int transfer_errno(const struct curl_slot *slot, CURLcode code)
-{
-    long error_number = 0;
-
-    if (slot->connect_errno)
-        return slot->connect_errno;
-    curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &error_number);
-    if (code == CURLE_COULDNT_CONNECT)
-        return (int)error_number;
-    if ((code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && error_number &&
-        strstr(slot->error_text, err_errno_text((int)error_number)))
-        return (int)error_number;
-    return 0;
-}
-
-static enum client_error classify(const struct curl_slot *slot, CURLcode code, int error_number)
-{
-    switch ((int)code) {
-    case CURLE_OK:
-        return CLIENT_OK;
-    case CURLE_COULDNT_CONNECT:
-        return client_error_of_errno(error_number);
-    case CURLE_RECV_ERROR:
-        /* Without an errno it is a body that does not decode. */
-        return error_number ? client_error_of_errno(error_number) : CLIENT_MALFORMED;
-    case CURLE_SEND_ERROR:
-        return error_number ? client_error_of_errno(error_number) : CLIENT_RESET;
-    case CURLE_GOT_NOTHING:
-        return CLIENT_CLOSED;
-    case CURLE_PARTIAL_FILE:
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9": the answer has no status line */
-    case CURLE_BAD_CONTENT_ENCODING:
-        return CLIENT_MALFORMED;
-    case CURLE_WRITE_ERROR:
-        return slot->too_large ? CLIENT_TOO_LARGE : CLIENT_MALFORMED;
-    case CURLE_OUT_OF_MEMORY: /* libcurl's word for a header line over 100 KiB, up to 8.5 … */
-    case 100:                 /* … CURLE_TOO_LARGE since 8.6 */
-        return CLIENT_TOO_LARGE;
-    case CURLE_OPERATION_TIMEDOUT:
-        return slot->began ? CLIENT_SLOW : CLIENT_TIMEOUT;
-    default:
-        return CLIENT_OTHER;
-    }
-}
-
 /* A transfer that libcurl says is over. */
 static void finish_transfer(struct curl_slot *slot, CURLcode code)
 {
@@ -242,8 +128,8 @@ static void finish_transfer(struct curl_slot *slot, CURLcode code)
     enum client_error error = CLIENT_OK;
 
     if (code != CURLE_OK) {
-        int error_number = transfer_errno(slot, code);
-        error = classify(slot, code, error_number);
+        int error_number = curl_transfer_errno(slot, code);
+        error = curl_classify(slot, code, error_number);
         if (error == CLIENT_TOO_LARGE)
             snprintf(detail, sizeof(detail), "%s larger than %zu bytes",
                      slot->n_body_bytes ? "body" : "head",
@@ -554,12 +440,8 @@ static void curl_client_close(struct client *client)
                 curl_multi_remove_handle(slot->group->multi, slot->easy);
             curl_easy_cleanup(slot->easy);
         }
-        curl_url_cleanup(slot->url);
-        curl_slist_free_all(slot->headers);
-        free(slot->header_lines);
-        free(slot->method);
+        curl_request_forget(slot);
         buf_done(&slot->body);
-        free(slot->url_target);
     }
     for (size_t i = 0; i < self->n_groups; i++) {
         if (self->groups[i].multi)
@@ -633,103 +515,6 @@ static int curl_client_open(const void *params, const struct client_config *conf
     return 0;
 }
 
-/* The parsed URL spares libcurl a sixth of its work a request; the text is what it sends again
- * when it must, and what it complains about when it does not parse. */
-static void set_url(struct curl_client *self, struct curl_slot *slot, const char *target)
-{
-    char *url = mem_printf("%s%s", self->url_prefix, target);
-    CURLUcode parsed = curl_url_set(slot->url, CURLUPART_URL, url, CURLU_PATH_AS_IS);
-
-    curl_easy_setopt(slot->easy, CURLOPT_URL, url);
-    curl_easy_setopt(slot->easy, CURLOPT_CURLU, parsed == CURLUE_OK ? slot->url : NULL);
-    free(url);
-    free(slot->url_target);
-    slot->url_target = mem_strdup(target);
-}
-
-/* strcmp with NULL as a value of its own. */
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* The slot's list: the lines that keep libcurl from adding its own, then the request's. */
-static void set_headers(struct curl_client *self, struct curl_slot *slot, const char *lines)
-{
-    static const char *const silenced[] = {"Accept:", "Content-Type:", "Expect:"};
-
-    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, self->headers);
-    curl_slist_free_all(slot->headers);
-    slot->headers = NULL;
-    free(slot->header_lines);
-    slot->header_lines = lines ? mem_strdup(lines) : NULL;
-    if (!lines)
-        return;
-    for (size_t i = 0; i < sizeof(silenced) / sizeof(*silenced); i++) {
-        size_t n = strlen(silenced[i]);
-        const char *line = lines;
-        while (line && strncasecmp(line, silenced[i], n) != 0) {
-            line = strstr(line, "\r\n");
-            line = line && line[2] ? line + 2 : NULL;
-        }
-        if (!line)
-            slot->headers = curl_slist_append(slot->headers, silenced[i]);
-    }
-    while (*lines) {
-        const char *end = strstr(lines, "\r\n");
-        size_t n = end ? (size_t)(end - lines) : strlen(lines);
-        char *line = mem_strndup(lines, n);
-        char *value = strchr(line, ':');
-        /* libcurl leaves a line without a value out; with a semicolon it sends it. */
-        if (value && value[1 + strspn(value + 1, " \t")] == '\0')
-            *value = ';', value[1] = '\0';
-        slot->headers = curl_slist_append(slot->headers, line);
-        free(line);
-        lines += n + (end ? 2 : 0);
-    }
-    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
-}
-
-static void set_method(struct curl_slot *slot, const char *method, bool has_body)
-{
-    const bool wants_length =
-        method &&
-        (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0);
-
-    free(slot->method);
-    slot->method = method ? mem_strdup(method) : NULL;
-    slot->has_body = has_body;
-    /* Each of these undoes the ones before it. */
-    curl_easy_setopt(slot->easy, CURLOPT_HTTPGET, 1L);
-    slot->sends_length = has_body || wants_length;
-    if (slot->sends_length)
-        curl_easy_setopt(slot->easy, CURLOPT_POST, 1L);
-    else if (method && strcmp(method, "HEAD") == 0)
-        curl_easy_setopt(slot->easy, CURLOPT_NOBODY, 1L);
-    curl_easy_setopt(slot->easy, CURLOPT_CUSTOMREQUEST, has_body && !method ? "GET" : slot->method);
-}
-
-/* Tells libcurl what differs from the slot's last request; for plain GETs that is nothing. */
-static void set_request(struct curl_client *self, struct curl_slot *slot,
-                        const struct client_request *request)
-{
-    const bool has_body = request->body != NULL;
-    /* With a method of its own, libcurl has header lines of its own to be silenced. */
-    const char *lines = request->headers              ? request->headers
-                        : has_body || request->method ? ""
-                                                      : NULL;
-
-    if (!same_text(slot->method, request->method) || slot->has_body != has_body)
-        set_method(slot, request->method, has_body);
-    if (!same_text(slot->header_lines, lines))
-        set_headers(self, slot, lines);
-    if (slot->sends_length) {
-        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
-        /* Without it libcurl would ask for the bytes of an empty one. */
-        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, has_body ? request->body : "");
-    }
-}
-
 static void curl_client_submit(struct client *client, uint32_t index,
                                const struct client_request *request)
 {
@@ -738,9 +523,7 @@ static void curl_client_submit(struct client *client, uint32_t index,
     CURLMcode code;
 
     assert(index < self->config.n_slots && !slot->busy);
-    if (!slot->url_target || strcmp(slot->url_target, request->target) != 0)
-        set_url(self, slot, request->target);
-    set_request(self, slot, request);
+    curl_request_set(self, slot, request);
     slot->busy = true;
     slot->began = slot->too_large = false;
     slot->server_bytes = 0;

@@ -40,8 +40,9 @@ const struct option_def remote_options[] = {
      .type = OPTION_STRING,
      .offset = offsetof(struct remote_params, socket),
      .metavar = "PATH",
-     .fallback = DOCKER_WIRE_DEFAULT_SOCKET,
-     .help = "where `quoit spawner` listens"},
+     .help =
+         "where `quoit spawner` listens (default: $QUOIT_SPAWNER, else " DOCKER_WIRE_DEFAULT_SOCKET
+         ")"},
     {.name = "wait",
      .type = OPTION_DURATION,
      .offset = offsetof(struct remote_params, wait_ns),
@@ -616,6 +617,16 @@ void remote_close(struct spawner *spawner)
     free(self);
 }
 
+/* So that an experiment can say `docker` whatever socket it runs with (tools/with-spawner). */
+static const char *socket_path(const struct remote_params *params)
+{
+    const char *given = getenv("QUOIT_SPAWNER");
+
+    if (params->socket)
+        return params->socket;
+    return given && *given ? given : DOCKER_WIRE_DEFAULT_SOCKET;
+}
+
 int remote_open(const struct spawner_ops *ops, const char *makes, const void *params,
                 const struct spawner_config *config, const struct spawner_handler *handler,
                 void *context, struct spawner **ret_spawner, struct err *err)
@@ -625,7 +636,7 @@ int remote_open(const struct spawner_ops *ops, const char *makes, const void *pa
     self->base.ops = ops;
     self->makes = makes;
     self->params = *(const struct remote_params *)params;
-    self->socket = mem_strdup(self->params.socket);
+    self->socket = mem_strdup(socket_path(&self->params));
     self->config = *config;
     if (self->config.start_timeout_ns > 0)
         self->config.start_timeout_ns = self->params.start_timeout_ns;
@@ -645,4 +656,3 @@ int remote_open(const struct spawner_ops *ops, const char *makes, const void *pa
     *ret_spawner = &self->base;
     return 0;
 }
-
