@@ -1,5 +1,5 @@
-/* The words between the spawners docker and swarm (in the load balancer) and the process `quoit spawner`,
- * which holds the engine's socket: JSON objects, one a line, over a private unix socket.
+/* The words between the spawners docker and swarm (in the load balancer) and the process `quoit
+ * spawner`, which holds the engine's socket: JSON objects, one a line, over a private unix socket.
  *
  *   LB → spawner process
  *     {"do":"start","uid":7,"name":"S5","id":5,"words":["--store","file"],"data":12,"new":true,

@@ -30,8 +30,8 @@ void remote_remove_data(struct spawner *spawner, uint64_t data_id);
                              const struct spawner_handler *handler, void *context,                 \
                              struct spawner **ret_spawner, struct err *err);                       \
     static const struct spawner_ops member##_ops = {                                               \
-        .part = {.name = part_name,                                                                \
-                 .summary = part_summary,                                                          \
+        .part = {.name = (part_name),                                                              \
+                 .summary = (part_summary),                                                        \
                  .source = "Docker Engine API 1.41",                                               \
                  .options = remote_options,                                                        \
                  .params_size = sizeof(struct remote_params)},                                     \

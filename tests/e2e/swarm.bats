@@ -156,7 +156,7 @@ end_all() {
     needs_overlay
     join_all
     swarm_up
-    local key rows= name i since
+    local key name i since rows=""
     for ((key = 0; key < 16384; key += 83)); do
         rows+=,"{\"Stud_id\":$key,\"Stud_name\":\"n$key\",\"Stud_marks\":$((key % 101))}"
     done

@@ -124,7 +124,7 @@ swarm_engines_end() {
     awk -v base="$base/" 'index($2, base) == 1 {print $2}' /proc/mounts | sort -r | while read -r path; do
         umount -l "$path" 2>/dev/null || true
     done
-    find /sys/fs/cgroup -depth -type d -path "*/$tag[0-9]*" -exec rmdir {} + 2>/dev/null || true
+    find /sys/fs/cgroup -depth -type d -path "*/${tag}[0-9]*" -exec rmdir {} + 2>/dev/null || true
     for i in 0 1 2 3 t; do
         ip netns list 2>/dev/null | grep -q "^$tag$i\b" && ip netns delete "$tag$i"
     done
