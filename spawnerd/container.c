@@ -109,12 +109,6 @@ void container_remove_again(struct container *container)
         remove_now(container);
 }
 
-/* It was made, and its owner does not want it any more. */
-void container_undo(struct container *container)
-{
-    remove_now(container);
-}
-
 void container_discard(struct container *container)
 {
     switch (container->state) {
@@ -322,6 +316,25 @@ void container_say_how(const struct container *container, uint64_t exit_code, ch
 }
 
 /* ---- making ------------------------------------------------------------------------------- */
+
+bool container_take_id(struct container *container, const struct engine_answer *answer,
+                       const char *key, void (*go_on)(struct container *container))
+{
+    cJSON *tree = answer->code == 0 && answer->status == 201
+                      ? json_parse(answer->body, answer->n, NULL)
+                      : NULL;
+    const char *id = json_get_string(tree, key);
+    bool is_made = id && strlen(id) < sizeof(container->reference);
+
+    if (is_made)
+        snprintf(container->reference, sizeof(container->reference), "%s", id);
+    cJSON_Delete(tree);
+    if (is_made && container->failure.code != 0)
+        remove_now(container); /* stopped meanwhile */
+    else if (is_made)
+        go_on(container);
+    return is_made;
+}
 
 static struct container *new_container(struct fleet *fleet, const char *name)
 {

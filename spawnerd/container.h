@@ -166,8 +166,10 @@ void container_stop(struct container *container, uint64_t grace_ns);
 void container_remove_again(struct container *container);
 /* The engine did not do it: tries again, later and later. */
 void container_remove_failed(struct container *container, const struct engine_answer *answer);
-/* What was made has to go, its failure is set. */
-void container_undo(struct container *container);
+/* The answer to its making: goes on with the id in it, or removes it where it was stopped
+ * meanwhile. False: as far as we know, nothing was made. */
+bool container_take_id(struct container *container, const struct engine_answer *answer,
+                       const char *key, void (*go_on)(struct container *container));
 /* The reason, and all of it goes. */
 void container_fail(struct container *container, int code, const char *what, const char *why);
 /* Tells its end to whoever has to know, once. */

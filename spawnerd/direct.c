@@ -237,22 +237,10 @@ static void on_created(void *context, const struct engine_answer *answer)
 {
     struct container *container = context;
     struct fleet *fleet = container->fleet;
-    cJSON *tree = answer->code == 0 && answer->status == 201
-                      ? json_parse(answer->body, answer->n, NULL)
-                      : NULL;
-    const char *id = json_get_string(tree, "Id");
 
     container->call = NULL;
-    if (id && strlen(id) < sizeof(container->reference)) {
-        snprintf(container->reference, sizeof(container->reference), "%s", id);
-        if (container->failure.code != 0)
-            container_undo(container); /* stopped meanwhile */
-        else
-            attach(container);
-        cJSON_Delete(tree);
+    if (container_take_id(container, answer, "Id", attach))
         return;
-    }
-    cJSON_Delete(tree);
     /* Nothing was made, as far as we know; if it was, the next list shows it. */
     bool stopped = container->failure.code != 0;
     if (!stopped && answer->status == 409 && strstr(answer->why, "name") &&

@@ -134,11 +134,10 @@ static void place_by_data(struct container *container, const struct stored *stor
     char why[CONTAINER_WHY_BYTES];
     bool is_suspect = node && node->is_ready && node_is_suspect(node);
 
-    if (container_waits_for_data(container) || is_suspect) {
-        if (container->n_tries++ < SERVICE_DATA_TRIES) {
-            container_retry_later(container);
-            return;
-        }
+    bool has_time = container->n_tries < SERVICE_DATA_TRIES;
+    if (is_suspect ? has_time : container_waits_for_data(container)) {
+        container_retry_later(container);
+        return;
     }
     if (node && node->is_ready && !is_suspect) {
         snprintf(container->node, sizeof(container->node), "%s", node->id);

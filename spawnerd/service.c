@@ -52,8 +52,7 @@ static void on_removed(void *context, const struct engine_answer *answer)
     }
     container->removed = true;
     container->since_ns = clock_now_ns();
-    if (!container->task[0]) /* nothing of it was ever anywhere */
-        container_vanished(container, "it was removed");
+    /* The next list of tasks tells whether anything of it is anywhere. */
 }
 
 static const struct engine_handler removed_handler = {.on_done = on_removed};
@@ -96,7 +95,7 @@ static void say_why(const struct container *container, const cJSON *status, char
     int64_t code = 0;
 
     json_get_int64(json_get(status, "ContainerStatus"), "ExitCode", &code);
-    if (code > 0 && container->task[0])
+    if (code > 0 || strcmp(state, "complete") == 0)
         container_say_how(container, (uint64_t)code, why);
     else
         snprintf(why, CONTAINER_WHY_BYTES, "%s", said && said[0] ? said : state);
@@ -342,22 +341,10 @@ static void ask_for_holder(struct container *container)
 static void on_created(void *context, const struct engine_answer *answer)
 {
     struct container *container = context;
-    cJSON *tree = answer->code == 0 && answer->status == 201
-                      ? json_parse(answer->body, answer->n, NULL)
-                      : NULL;
-    const char *id = json_get_string(tree, "ID");
 
     container->call = NULL;
-    if (id && strlen(id) < sizeof(container->reference)) {
-        snprintf(container->reference, sizeof(container->reference), "%s", id);
-        if (container->failure.code != 0)
-            container_undo(container); /* stopped meanwhile */
-        else
-            listen_to(container);
-        cJSON_Delete(tree);
+    if (container_take_id(container, answer, "ID", listen_to))
         return;
-    }
-    cJSON_Delete(tree);
     /* Nothing was made, as far as we know; if it was, the next list shows it. */
     bool stopped = container->failure.code != 0;
     bool name_is_taken = answer->status == 409 && strstr(answer->why, "name conflicts");

@@ -23,7 +23,7 @@
 
 #define NODE_NAME_BYTES 128
 /* How often one whose data's node is under suspicion asks for them: some 3 s. */
-#define SERVICE_DATA_TRIES 7
+#define SERVICE_DATA_TRIES 6
 
 struct node {
     char id[NODE_ID_BYTES];

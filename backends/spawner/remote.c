@@ -360,7 +360,9 @@ static void on_hello(struct remote_spawner *self, const cJSON *line)
 {
     const char *makes = json_get_string(line, "makes");
 
-    self->is_other = makes && strcmp(makes, self->makes) != 0;
+    if (!makes)
+        makes = "containers"; /* of before there were services */
+    self->is_other = strcmp(makes, self->makes) != 0;
     if (!self->is_other)
         return;
     self->ready = false;

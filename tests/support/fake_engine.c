@@ -62,6 +62,8 @@ void fake_open_stream(struct connection *connection, enum connection_kind kind)
 
 static void close_connection(struct connection *connection)
 {
+    if (connection->closed)
+        *connection->closed = true;
     ev_io_stop(connection->engine->loop, &connection->io);
     close(connection->fd);
     TAILQ_REMOVE(&connection->engine->connections, connection, link);
@@ -411,10 +413,13 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
             return;
         char *body = mem_strndup(text + n_head, n_body);
         buf_consume(&connection->in, n_head + n_body);
+        bool closed = false;
+        connection->closed = &closed;
         bool open = take_request(connection, method, path, body);
         free(body);
-        if (!open)
+        if (!open || closed)
             return;
+        connection->closed = NULL;
     }
 }
 

@@ -33,7 +33,8 @@ struct connection {
     char id[80]; /* ATTACHED */
     struct ev_io io;
     struct buf in;
-    char *held; /* an answer that waits */
+    bool *closed; /* set when it is closed while its request is taken */
+    char *held;   /* an answer that waits */
 };
 
 struct rule {
