@@ -54,11 +54,11 @@ docker_end() {
     fi
     e2e_end # whoever would start more
     local ids tries
-    for ((tries = 0; tries < 5; tries++)); do
+    for ((tries = 0; tries < 50; tries++)); do
         ids=$(containers --all --quiet)
         [ -n "$ids" ] || break
-        # shellcheck disable=SC2086
-        docker rm --force --volumes $ids >/dev/null 2>&1
+        # shellcheck disable=SC2086 # one that is being removed already is an error to docker
+        docker rm --force --volumes $ids >/dev/null 2>&1 || sleep 0.2
     done
     docker network rm "$QUOIT_NETWORK" >/dev/null 2>&1 || true
     ids=$(docker volume ls --quiet --filter "name=$QUOIT_CLUSTER")
