@@ -105,8 +105,11 @@ swarm_engines() {
             return 0
         }
     done
-    docker save "$QUOIT_IMAGE" >"$base/image"
-    for ((i = 1; i <= ENGINES; i++)); do on "$i" load --quiet --input "$base/image" >/dev/null; done
+    # QUOIT_IMAGE_FILE: what `docker save` wrote, where no engine is that has the image
+    [ -n "${QUOIT_IMAGE_FILE:-}" ] || docker save "$QUOIT_IMAGE" >"$base/image"
+    for ((i = 1; i <= ENGINES; i++)); do
+        on "$i" load --quiet --input "${QUOIT_IMAGE_FILE:-$base/image}" >/dev/null
+    done
     rm -f "$base/image"
 }
 
