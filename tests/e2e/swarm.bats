@@ -182,8 +182,8 @@ end_all() {
     local victim before node i
     within 15 agree
     victim=Server3 node=$(machine_of Server3)
+    within 15 eval '[ "$(docker config ls --quiet | wc -l)" = 6 ]' # a server's data each
     before=$(docker config ls --quiet | sort)
-    [ "$(wc -l <<<"$before")" = 6 ]
     on "$node" kill "$(container_of $victim)" >/dev/null
     within 30 whole
     rows_are_there
