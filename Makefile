@@ -63,7 +63,7 @@ BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 # Helpers: each test, benchmark and fuzz target is linked with those that it calls.
 SUPPORT_SRC := $(wildcard tests/support/*.c)
-DOCKER_BATS := $(wildcard tests/e2e/docker*.bats)
+DOCKER_BATS := $(wildcard tests/e2e/docker*.bats tests/e2e/swarm*.bats)
 BATS := $(filter-out $(DOCKER_BATS),$(wildcard tests/e2e/*.bats))
 ALL_SRC := $(SRC) $(TEMPLATE_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
 
@@ -374,15 +374,20 @@ format: ## format every C file in place
 ##@ Measure and report
 .PHONY: experiments report report-check docs
 
-RUN_WITH := $(if $(filter docker,$(SPAWNER)),tools/with-spawner)
+# With a `quoit spawner` beside it, when servers are to be containers: all of them by SPAWNER=docker,
+# or those of one value of an axis. Needs an engine that answers.
+vary_spawner = $(shell grep -lsE '^vary *=.*cluster\.spawner' experiments/$(1).ini experiments/$(1)-*.ini)
+run_with = $(if $(or $(filter docker,$(SPAWNER)),$(call vary_spawner,$(1))),QUOIT=$(QUOIT) tools/with-spawner)
+RUN_SET := $(if $(SPAWNER),--set cluster.spawner=$(SPAWNER))
 
-# SPAWNER=docker: in containers (an engine that answers, and the image).
+# SPAWNER=docker: in containers.
 experiment-%: all ## run an experiment, e.g. experiment-A1: start, load, table, chart
-	@$(RUN_WITH) $(QUOIT) run $* $(RUN_ARGS)
+	@$(call run_with,$*) $(QUOIT) run $* $(RUN_SET) $(RUN_ARGS)
 
 # Those of the assignment, in one process, which goes on after an invalid one and tells at the end.
 experiments: all ## run the assignment's experiments A1 … A4
-	@$(RUN_WITH) $(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) $(RUN_ARGS)
+	@$(call run_with,A) $(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) \
+		$(RUN_SET) $(RUN_ARGS)
 
 report: all ## write the charts and tables of README.md and report/ from the committed results
 	@$(QUOIT) report

@@ -12,7 +12,8 @@
  * Requests to one shard take effect in the order of their submits. A read sees everything that was
  * done (DONE, or its on_done called) before the read was submitted; it may see more. A write that
  * is done is as durable as the store promises (STORE_DURABLE: it survives SIGKILL of the server and
- * loss of power, unless an option says less). A write whose code is not 0 has changed nothing.
+ * loss of power, unless an option says less). A write whose code is not 0 has changed nothing,
+ * unless it is -ENOTRECOVERABLE.
  *
  * A row is a key and its canonical text (table/row.h); only a store that needs columns takes it
  * apart. */
@@ -76,7 +77,9 @@ enum store_op {
     /* How many rows there are with low ≤ key ≤ last, ->n_rows, and the sum of their checksums
      * (row_checksum()), ->checksum; at most max_rows of them (0: no limit). ->more says
      * whether there are further ones, and then ->key is the last one counted. Over INT64_MIN …
-     * INT64_MAX it takes no scan where the store can keep count. */
+     * INT64_MAX it takes no scan where the store can keep count. Changes of the shard that were
+     * submitted before it are done before it counts: what was compared is not changed any more by
+     * what came earlier. */
     STORE_DIGEST,
 };
 
@@ -94,7 +97,8 @@ struct store_request {
     void (*on_done)(struct store_request *request); /* after STORE_PENDING only */
     void *context;                                  /* the caller's */
     /* Out */
-    int code;            /* 0 or a negative errno: -EEXIST, -ENOENT, -EINVAL, -ENOSPC, -EIO … */
+    int code;            /* 0 or a negative errno: -EEXIST, -ENOENT, -EINVAL, -ENOSPC, -EIO …;
+                            -ENOTRECOVERABLE: a change that may have been made, nobody knows */
     const char *reason;  /* code < 0 and not one of those above: static, or of the store */
     uint64_t n_rows_now; /* after a change or STORE_CREATE: rows in the shard */
     int64_t key;

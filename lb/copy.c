@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "lb/control.h"
@@ -238,11 +239,23 @@ static void fail(struct copy *copy, const char *format, ...)
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
+/* Before the workers run, what an earlier life of the LB sent may still lie in an adopted server's
+ * socket: no such batch is to be begun behind what is compared now. Afterwards the writer's
+ * connections have epochs of their own, which are later. */
+static uint64_t epoch_of(struct control *control)
+{
+    if (control->live)
+        return 0;
+    if (control->copies.epoch == 0)
+        control->copies.epoch = clock_now_ns();
+    return control->copies.epoch;
+}
+
 static int send_get(struct copy *copy, bool from_source, struct httpc_request *call,
                     const char *path, const struct key_range *range, size_t n_rows)
 {
     return shard_ask(from_source ? copy->from : copy->to, call, path, copy->shard->range.name,
-                     range, n_rows);
+                     range, n_rows, epoch_of(copy->control));
 }
 
 static int send_batch(struct copy *copy, struct httpc_request *call, const char *bytes, size_t n)

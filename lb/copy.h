@@ -32,6 +32,7 @@ struct copies {
     struct copy *dead; /* to be freed */
     size_t n;
     uint64_t n_begun; /* each bears a number, so that a letter to an earlier one is known */
+    uint64_t epoch;   /* of what is asked before the workers run; 0: nothing was yet */
 };
 
 /* Begins what can be begun. Call when a member was configured, a replica became ready or went. */

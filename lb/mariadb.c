@@ -178,9 +178,9 @@ static void on_ended(struct mariadb *mariadb, const char *why)
     stop_timers(mariadb);
     mysql_conn_close(&mariadb->conn);
     mariadb->working = false;
-    mariadb->state = MARIADB_RESTING;
-    if (clock_now_ns() - mariadb->ready_at_ns > LONG_LIFE_NS)
+    if (mariadb->state == MARIADB_RUNNING && clock_now_ns() - mariadb->ready_at_ns > LONG_LIFE_NS)
         mariadb->rest_s = FIRST_REST_S;
+    mariadb->state = MARIADB_RESTING;
     set_timer(mariadb, &mariadb->timer, mariadb->rest_s);
     mariadb->rest_s = fmin(2 * mariadb->rest_s, LAST_REST_S);
     mariadb->config.on_exit(mariadb->config.context, why);
@@ -204,6 +204,8 @@ static void on_pidfd(struct ev_loop *loop, ev_io *watcher, int events)
         /* One that was taken over and never answered is not what we started. */
         if (mariadb->failure.code != 0)
             fail(mariadb);
+        else if (ours && mariadb->ready_at_ns > 0 && strcmp(why, "killed by SIGKILL") == 0)
+            on_ended(mariadb, why); /* once more: it is not to blame */
         else if (ours)
             fail_with_log(mariadb, "mariadbd", why);
         else

@@ -8,15 +8,17 @@
 #include "core/json.h"
 
 int shard_ask(struct httpc *httpc, struct httpc_request *call, const char *path, const char *shard,
-              const struct key_range *range, size_t n_rows)
+              const struct key_range *range, size_t n_rows, uint64_t epoch)
 {
     char text[512];
-    char piece[128] = "";
+    char piece[128] = "", when[32] = "";
     if (range)
         snprintf(piece, sizeof(piece), "&low=%" PRId64 "&last=%" PRId64 "&rows=%zu", range->low,
                  range->last, n_rows);
-    int n = snprintf(text, sizeof(text), "GET %s?shard=%s%s HTTP/1.1\r\nHost: quoit\r\n\r\n", path,
-                     shard, piece);
+    if (epoch > 0)
+        snprintf(when, sizeof(when), "&epoch=%" PRIu64, epoch);
+    int n = snprintf(text, sizeof(text), "GET %s?shard=%s%s%s HTTP/1.1\r\nHost: quoit\r\n\r\n",
+                     path, shard, piece, when);
     return httpc_send(httpc, call, text, (size_t)n);
 }
 

@@ -21,9 +21,10 @@ struct shard_digest {
 };
 
 /* Sends GET PATH for the shard; of this range of keys and at most n_rows of them (0: no limit).
- * range NULL: of all. path: "/digest" or "/page". As httpc_send(). */
+ * range NULL: of all. path: "/digest" or "/page". epoch: 0 = none (server/server.h). As
+ * httpc_send(). */
 int shard_ask(struct httpc *httpc, struct httpc_request *call, const char *path, const char *shard,
-              const struct key_range *range, size_t n_rows);
+              const struct key_range *range, size_t n_rows, uint64_t epoch);
 /* 0, or -EPROTO: that was no digest. */
 int shard_digest_read(const struct http_message *answer, struct shard_digest *ret_digest);
 /* Whether they speak of the same rows. */

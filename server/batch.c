@@ -181,27 +181,28 @@ static struct batch_result result_of(const struct op *op)
     return result;
 }
 
+/* An operation may have been done, or not: there is no line for that. No answer to any of the batch
+ * is the one that has the LB find it out. */
+static const struct op *find_doubtful(const struct job *job)
+{
+    for (size_t i = 0; i < job->n_ops; i++)
+        if (!job->ops[i].refusal && job->ops[i].request.code == -ENOTRECOVERABLE)
+            return &job->ops[i];
+    return NULL;
+}
+
 static void finish_batch(struct job *job)
 {
+    const struct op *doubtful = find_doubtful(job);
+    if (doubtful) {
+        job_refuse_store(job, &doubtful->request);
+        return;
+    }
     for (size_t i = 0; i < job->n_ops; i++) {
         struct batch_result result = result_of(&job->ops[i]);
         batch_put_result(&job->out, &result);
     }
     job_reply(job, BATCH_CONTENT_TYPE, NULL);
-}
-
-/* 0, -EALREADY: a batch of a later epoch was here, or -EINVAL. */
-static int check_epoch(struct service *service, const struct http_message *request, struct err *err)
-{
-    static const int64_t none = 0;
-    int64_t epoch;
-    int rc = query_int64(request, "epoch", &none, &epoch, err);
-    if (rc != 0 || epoch <= 0)
-        return rc;
-    if ((uint64_t)epoch < service->epoch)
-        return err_set(err, -EALREADY, "the batch is of an earlier connection, or load balancer");
-    service->epoch = (uint64_t)epoch;
-    return 0;
 }
 
 void answer_batch(struct service *service, struct httpd_exchange *exchange)
@@ -213,7 +214,7 @@ void answer_batch(struct service *service, struct httpd_exchange *exchange)
     struct http_view body = exchange->request->body;
     /* Rows point into the text, for as long as a store may take. */
     const char *text = arena_strndup(&job->arena, body.len > 0 ? body.at : "", body.len);
-    int rc = check_epoch(service, exchange->request, &err);
+    int rc = service_check_epoch(service, exchange->request, &err);
     if (rc == 0)
         rc = read_frame(&job->arena, (struct http_view){text, body.len}, &frame, &err);
     if (rc == 0 && frame.n == 0)

@@ -129,7 +129,9 @@ void answer_digest(struct service *service, struct httpd_exchange *exchange)
 {
     struct err err = {0};
     struct job *job = job_new(service, exchange);
-    int rc = begin_piece(job, exchange->request, STORE_DIGEST, &err);
+    int rc = service_check_epoch(service, exchange->request, &err);
+    if (rc == 0)
+        rc = begin_piece(job, exchange->request, STORE_DIGEST, &err);
     if (rc != 0) {
         job_refuse(job, rc, "%s", err.message);
         return;

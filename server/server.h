@@ -31,7 +31,9 @@
  *                     page begins at LAST + 1. low and last may be left out: the whole shard
  *   GET /digest?shard=NAME&low=K&last=K&rows=N
  *                     {"shard":…,"rows":n,"checksum":"16 hex digits","last":K,"more":bool,
- *                     "status":"success"} of what such a page covers (without its 4 MiB)
+ *                     "status":"success"} of what such a page covers (without its 4 MiB), once
+ *                     every change that was begun here before it is done. With epoch=N, as a
+ *                     batch's: then nothing of an earlier epoch is begun any more
  *   GET /shards       {"schema":{…} or null,"shards":[{"shard":…,"rows":n,"checksum":…},…],
  *                     "status":"success"}, by name */
 #ifndef QUOIT_SERVER_SERVER_H

@@ -74,3 +74,17 @@ void service_done(struct service *service)
         free(replica);
     }
 }
+
+int service_check_epoch(struct service *service, const struct http_message *request,
+                        struct err *err)
+{
+    static const int64_t none = 0;
+    int64_t epoch;
+    int rc = query_int64(request, "epoch", &none, &epoch, err);
+    if (rc != 0 || epoch <= 0)
+        return rc;
+    if ((uint64_t)epoch < service->epoch)
+        return err_set(err, -EALREADY, "it is of an earlier connection, or load balancer");
+    service->epoch = (uint64_t)epoch;
+    return 0;
+}

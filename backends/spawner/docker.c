@@ -46,8 +46,9 @@ static const struct option_def docker_options[] = {
      .type = OPTION_STRING,
      .offset = offsetof(struct docker_params, socket),
      .metavar = "PATH",
-     .fallback = DOCKER_WIRE_DEFAULT_SOCKET,
-     .help = "where `quoit spawner` listens"},
+     .help =
+         "where `quoit spawner` listens (default: $QUOIT_SPAWNER, else " DOCKER_WIRE_DEFAULT_SOCKET
+         ")"},
     {.name = "wait",
      .type = OPTION_DURATION,
      .offset = offsetof(struct docker_params, wait_ns),
@@ -613,6 +614,16 @@ static const struct spawner_ops docker_ops = {
     .remove_data = docker_remove_data,
 };
 
+/* So that an experiment can say `docker` whatever socket it runs with (tools/with-spawner). */
+static const char *socket_path(const struct docker_params *params)
+{
+    const char *given = getenv("QUOIT_SPAWNER");
+
+    if (params->socket)
+        return params->socket;
+    return given && *given ? given : DOCKER_WIRE_DEFAULT_SOCKET;
+}
+
 static int docker_open(const void *params, const struct spawner_config *config,
                        const struct spawner_handler *handler, void *context,
                        struct spawner **ret_spawner, struct err *err)
@@ -621,7 +632,7 @@ static int docker_open(const void *params, const struct spawner_config *config,
 
     self->base.ops = &docker_ops;
     self->params = *(const struct docker_params *)params;
-    self->socket = mem_strdup(self->params.socket);
+    self->socket = mem_strdup(socket_path(&self->params));
     self->config = *config;
     if (self->config.start_timeout_ns > 0)
         self->config.start_timeout_ns = self->params.start_timeout_ns;

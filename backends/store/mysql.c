@@ -233,15 +233,6 @@ void mysql_wake(struct mysql_store *store)
     flusher_add(store->flusher, &store->dispatch);
 }
 
-void mysql_shard_waits(struct mysql_store *store, struct mysql_shard *shard)
-{
-    if (shard->waits || shard->changing || !shard->changes.first)
-        return;
-    shard->waits = true;
-    STAILQ_INSERT_TAIL(&store->waiting, shard, link);
-    mysql_wake(store);
-}
-
 void mysql_slot_take(struct mysql_slot *slot, void *work, void (*abandon)(struct mysql_slot *))
 {
     assert(slot->state == SLOT_IDLE);
@@ -271,6 +262,40 @@ static void reset_request(struct store_request *request)
     request->more = false;
 }
 
+/* The digest of a whole shard is known. */
+static bool digest_at_once(const struct mysql_shard *shard, struct store_request *request)
+{
+    if (request->low != INT64_MIN || request->last != INT64_MAX ||
+        (request->max_rows > 0 && request->max_rows <= shard->n_rows))
+        return false;
+    request->n_rows = shard->n_rows;
+    request->checksum = shard->checksum;
+    return true;
+}
+
+/* Digests that waited for the changes before them. */
+static void settle_digests(struct mysql_store *store, struct mysql_shard *shard)
+{
+    while (!shard->changing && shard->changes.first && shard->changes.first->op == STORE_DIGEST) {
+        struct store_request *request = mysql_queue_take(&shard->changes);
+        if (digest_at_once(shard, request))
+            mysql_answer(store, request, 0);
+        else
+            mysql_queue_add(&store->reads, request);
+        mysql_wake(store);
+    }
+}
+
+void mysql_shard_waits(struct mysql_store *store, struct mysql_shard *shard)
+{
+    settle_digests(store, shard);
+    if (shard->waits || shard->changing || !shard->changes.first)
+        return;
+    shard->waits = true;
+    STAILQ_INSERT_TAIL(&store->waiting, shard, link);
+    mysql_wake(store);
+}
+
 static enum store_submit submit_create(struct mysql_store *store, struct store_request *request)
 {
     if (store_settle_create(&store->base, request)) {
@@ -284,16 +309,15 @@ static enum store_submit submit_create(struct mysql_store *store, struct store_r
 
 static enum store_submit submit_read(struct mysql_store *store, struct store_request *request)
 {
-    const struct mysql_shard *shard = (struct mysql_shard *)request->shard;
+    struct mysql_shard *shard = (struct mysql_shard *)request->shard;
     if (request->low > request->last)
         return STORE_DONE;
-    if (request->op == STORE_DIGEST && request->low == INT64_MIN && request->last == INT64_MAX &&
-        (request->max_rows == 0 || request->max_rows > shard->n_rows)) {
-        request->n_rows = shard->n_rows;
-        request->checksum = shard->checksum;
+    if (request->op == STORE_DIGEST && (shard->changing || shard->changes.first))
+        mysql_queue_add(&shard->changes, request);
+    else if (request->op == STORE_DIGEST && digest_at_once(shard, request))
         return STORE_DONE;
-    }
-    mysql_queue_add(&store->reads, request);
+    else
+        mysql_queue_add(&store->reads, request);
     return STORE_PENDING;
 }
 

@@ -279,11 +279,23 @@ static void begin_execute(struct mysql_conn *conn)
     struct mysql_statement *statement = conn->statement;
     statement->used = ++conn->clock;
     assert(mysql_stmt_param_count(statement->stmt) == conn->call->n_params);
+    assert(conn->call->n_rows == 0 || conn->takes_arrays);
+    if (conn->takes_arrays)
+        mysql_stmt_attr_set(statement->stmt, STMT_ATTR_ARRAY_SIZE, &conn->call->n_rows);
     if (conn->call->n_params > 0 && mysql_stmt_bind_param(statement->stmt, conn->call->params)) {
         fail_operation(conn, mysql_stmt_errno(statement->stmt), mysql_stmt_error(statement->stmt));
         return;
     }
     begin(conn, MYSQL_EXECUTE);
+}
+
+/* What MariaDB adds to the capabilities stands in their upper half (Connector/C's documentation of
+ * mariadb_get_infov() and of STMT_ATTR_ARRAY_SIZE). */
+static bool takes_arrays(MYSQL *mysql)
+{
+    unsigned long more = 0;
+    return mariadb_get_infov(mysql, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &more) == 0 &&
+           (((unsigned long long)more << 32) & MARIADB_CLIENT_STMT_BULK_OPERATIONS) != 0;
 }
 
 static void end_connect(struct mysql_conn *conn)
@@ -293,6 +305,7 @@ static void end_connect(struct mysql_conn *conn)
         return;
     }
     conn->open = true;
+    conn->takes_arrays = takes_arrays(conn->mysql);
     finish(conn);
 }
 

@@ -57,6 +57,9 @@ struct mysql_call {
     const void *context;
     MYSQL_BIND *params; /* as many as the SQL has question marks; read while it is executed */
     size_t n_params;
+    /* Executed for so many rows at once, each of params being an array of values, lengths and
+     * indicators, one a row; 0: once. Only where conn->takes_arrays. */
+    unsigned n_rows;
     bool has_rows; /* it answers rows: all are fetched */
 };
 
@@ -98,6 +101,9 @@ struct mysql_conn {
     /* Its own */
     MYSQL *mysql; /* NULL: closed */
     bool open;    /* connected, and not opening */
+    /* Arrays of parameters: MariaDB does, MySQL does not. All of its rows are one statement, done
+     * or not done together. */
+    bool takes_arrays;
     enum mysql_operation operation;
     mysql_step *next;
     const struct mysql_call *call;

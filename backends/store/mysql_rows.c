@@ -216,11 +216,16 @@ static void bind_integer(MYSQL_BIND *bind, const int64_t *value)
     bind->buffer = unconst(value);
 }
 
-static void bind_value(MYSQL_BIND *bind, enum part part, const struct row_value *value)
+static enum part part_of(const struct row_value *value)
 {
     static const enum part parts[] = {
         [ROW_INTEGER] = PART_INTEGER, [ROW_DOUBLE] = PART_REAL, [ROW_TEXT] = PART_TEXT};
-    if (parts[value->type] != part) {
+    return parts[value->type];
+}
+
+static void bind_value(MYSQL_BIND *bind, enum part part, const struct row_value *value)
+{
+    if (part_of(value) != part) {
         bind->buffer_type = MYSQL_TYPE_NULL;
     } else if (part == PART_INTEGER) {
         bind_integer(bind, &value->integer);
@@ -234,8 +239,65 @@ static void bind_value(MYSQL_BIND *bind, enum part part, const struct row_value 
     }
 }
 
+static void bind_rows(MYSQL_BIND *bind, const struct place *places, size_t n_places,
+                      const struct mysql_values *const *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n_places; j++)
+            bind_value(bind++, places[j].part, &rows[i]->values[places[j].column]);
+        /* The same bits, signed: int64 may alias uint64. */
+        bind_integer(bind++, (const int64_t *)&rows[i]->sum);
+    }
+}
+
+/* One column of all rows. */
+static void bind_column(MYSQL_BIND *bind, const struct place *place,
+                        const struct mysql_values *const *rows, size_t n, struct arena *arena)
+{
+    char *indicators = arena_zalloc(arena, n, 1);
+    int64_t *integers = NULL;
+    double *numbers = NULL;
+    const char **texts = NULL;
+    if (place->part == PART_TEXT) {
+        bind->buffer_type = MYSQL_TYPE_STRING;
+        bind->buffer = texts = arena_zalloc(arena, n, sizeof(*texts));
+        bind->length = arena_zalloc(arena, n, sizeof(*bind->length));
+    } else if (place->part == PART_REAL) {
+        bind->buffer_type = MYSQL_TYPE_DOUBLE;
+        bind->buffer = numbers = arena_zalloc(arena, n, sizeof(*numbers));
+    } else {
+        bind->buffer_type = MYSQL_TYPE_LONGLONG;
+        bind->buffer = integers = arena_zalloc(arena, n, sizeof(*integers));
+    }
+    bind->u.indicator = indicators;
+    for (size_t i = 0; i < n; i++) {
+        const struct row_value *value = &rows[i]->values[place->column];
+        if (part_of(value) != place->part) {
+            indicators[i] = STMT_INDICATOR_NULL;
+        } else if (texts) {
+            texts[i] = value->text;
+            bind->length[i] = value->n_bytes;
+        } else if (numbers) {
+            numbers[i] = value->number;
+        } else {
+            integers[i] = value->integer;
+        }
+    }
+}
+
+static void bind_columns(MYSQL_BIND *bind, const struct place *places, size_t n_places,
+                         const struct mysql_values *const *rows, size_t n, struct arena *arena)
+{
+    for (size_t j = 0; j < n_places; j++)
+        bind_column(&bind[j], &places[j], rows, n, arena);
+    uint64_t *sums = arena_alloc(arena, n * sizeof(*sums));
+    for (size_t i = 0; i < n; i++)
+        sums[i] = rows[i]->sum;
+    bind_integer(&bind[n_places], (const int64_t *)sums);
+}
+
 struct mysql_call *mysql_call_rows(const struct mysql_form *form, enum mysql_sql kind,
-                                   const struct mysql_values *const *rows, size_t n,
+                                   const struct mysql_values *const *rows, size_t n, bool as_arrays,
                                    struct arena *arena)
 {
     bool full = false;
@@ -243,15 +305,15 @@ struct mysql_call *mysql_call_rows(const struct mysql_form *form, enum mysql_sql
         full = full || !rows[i]->usual;
     struct place places[MAX_PLACES];
     size_t n_places = list_places(form->schema, full, places);
+    size_t n_of_sql = as_arrays ? 1 : n;
     kind = kind == SQL_INSERT ? (full ? SQL_INSERT_FULL : SQL_INSERT)
                               : (full ? SQL_PUT_FULL : SQL_PUT);
-    struct mysql_call *call = make_call(form, kind, n, n * (n_places + 1), arena);
-    MYSQL_BIND *bind = call->params;
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < n_places; j++)
-            bind_value(bind++, places[j].part, &rows[i]->values[places[j].column]);
-        /* The same bits, signed: int64 may alias uint64. */
-        bind_integer(bind++, (const int64_t *)&rows[i]->sum);
+    struct mysql_call *call = make_call(form, kind, n_of_sql, n_of_sql * (n_places + 1), arena);
+    if (as_arrays) {
+        call->n_rows = (unsigned)n;
+        bind_columns(call->params, places, n_places, rows, n, arena);
+    } else {
+        bind_rows(call->params, places, n_places, rows, n);
     }
     return call;
 }

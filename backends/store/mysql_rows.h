@@ -44,8 +44,10 @@ enum mysql_sql {
     SQL_LAST_OF_SHARD = SQL_TOTAL,
 };
 
-/* Rows in one statement, and bytes of their texts (but one row always may). */
+/* Rows or keys in one statement, rows that go as arrays, and bytes of their texts (but one row
+ * always may). */
 #define MYSQL_MAX_ROWS 1024
+#define MYSQL_MAX_ARRAY_ROWS 4096
 #define MYSQL_MAX_STATEMENT_BYTES ((size_t)1024 * 1024)
 
 struct mysql_form {
@@ -71,9 +73,10 @@ int mysql_take_row(const struct mysql_form *form, const struct row *row, struct 
 
 /* ---- calls; params of the arena ---- */
 
-/* kind: SQL_INSERT or SQL_PUT; the full one is taken where a row needs it. */
+/* kind: SQL_INSERT or SQL_PUT; the full one is taken where a row needs it. as_arrays: the statement
+ * is of one row and executed with arrays, so that it is prepared once for any n. */
 struct mysql_call *mysql_call_rows(const struct mysql_form *form, enum mysql_sql kind,
-                                   const struct mysql_values *const *rows, size_t n,
+                                   const struct mysql_values *const *rows, size_t n, bool as_arrays,
                                    struct arena *arena);
 /* SQL_DELETE_KEYS, _SUMS_OF_KEYS, _ROWS_OF_KEYS; n ≤ MYSQL_MAX_ROWS. keys are borrowed. */
 struct mysql_call *mysql_call_keys(const struct mysql_form *form, enum mysql_sql kind,

@@ -254,10 +254,19 @@ static bool has_failed(struct mysql_conn *conn)
 /* ---- writing -----------------------------------------------------------------------------------
  */
 
+/* A row alone is executed as it is: a statement with arrays has a length for each of its parts. */
+static bool goes_as_array(const struct mysql_batch *batch, size_t n)
+{
+    return n > 1 && batch->slot->conn.takes_arrays;
+}
+
 static size_t n_puts_of_statement(const struct mysql_batch *batch, size_t from)
 {
-    size_t most = MAX_PARAMETERS / (3 * batch->shard->base.schema.n_columns), n = 0, n_bytes = 0;
-    if (most > MYSQL_MAX_ROWS)
+    bool arrays = batch->slot->conn.takes_arrays;
+    size_t most =
+        arrays ? MYSQL_MAX_ARRAY_ROWS : MAX_PARAMETERS / (3 * batch->shard->base.schema.n_columns);
+    size_t n = 0, n_bytes = 0;
+    if (!arrays && most > MYSQL_MAX_ROWS)
         most = MYSQL_MAX_ROWS;
     while (n < most && from + n < batch->n_puts) {
         n_bytes += batch->puts[from + n]->row->n_bytes;
@@ -314,8 +323,8 @@ static void step(struct mysql_batch *batch)
         batch->n_deleted += n;
     } else if (batch->n_put < batch->n_puts) {
         size_t n = n_puts_of_statement(batch, batch->n_put);
-        call =
-            mysql_call_rows(form, batch->put_kind, batch->puts + batch->n_put, n, &batch->scratch);
+        call = mysql_call_rows(form, batch->put_kind, batch->puts + batch->n_put, n,
+                               goes_as_array(batch, n), &batch->scratch);
         batch->n_put += n;
     }
     if (call) {
@@ -623,14 +632,18 @@ static void take_changes(struct mysql_batch *batch)
     struct mysql_queue *queue = &batch->shard->changes;
     struct store_request *request;
     size_t n_bytes = 0, most = 0;
+    size_t max_rows =
+        batch->slot->conn.takes_arrays ? MYSQL_MAX_ARRAY_ROWS : (size_t)MYSQL_MAX_ROWS;
     for (request = queue->first; request && most < MAX_REQUESTS; request = request->next)
         most++;
     batch->changes = arena_alloc(&batch->arena, most * sizeof(*batch->changes));
     while (queue->first && batch->n_changes < most) {
         request = queue->first;
+        if (request->op == STORE_DIGEST) /* of what is there when this batch is done */
+            break;
         n_bytes += texts_bytes(request);
         if (batch->n_changes > 0 &&
-            (request->op == STORE_REPLACE || batch->n_rows + request->n_rows_in > MYSQL_MAX_ROWS ||
+            (request->op == STORE_REPLACE || batch->n_rows + request->n_rows_in > max_rows ||
              n_bytes > MYSQL_MAX_STATEMENT_BYTES))
             break;
         bool alone = request->op == STORE_REPLACE;

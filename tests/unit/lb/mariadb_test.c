@@ -303,6 +303,25 @@ static void mariadb_is_started_again_when_it_dies(void **state)
     assert_int_equal(told.n_failed, 0);
 }
 
+/* Each new process is killed as soon as it is there, long before it answers. */
+static void mariadb_is_started_again_when_it_dies_while_it_starts_again(void **state)
+{
+    (void)state;
+    start();
+    wait_for(&told.n_ready, 1);
+    for (int i = 1; i <= 3; i++) {
+        long pid = mariadb_pid(mariadb);
+        assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
+        wait_for(&told.n_exit, i);
+        for (int turn = 0; turn < 500 && mariadb_pid(mariadb) <= 0; turn++)
+            ev_run(loop, EVRUN_ONCE);
+        assert_true(mariadb_pid(mariadb) > 0);
+        assert_int_not_equal(mariadb_pid(mariadb), pid);
+    }
+    wait_for(&told.n_ready, 2);
+    assert_int_equal(told.n_failed, 0);
+}
+
 /* The pid in the file is ours, and we are not what the file names. */
 static void mariadb_leaves_another_process_with_its_pid_alone(void **state)
 {
@@ -413,6 +432,8 @@ int main(void)
         cmocka_unit_test_teardown(mariadb_forgets_a_server_with_its_rows, tear_down),
         cmocka_unit_test_teardown(mariadb_is_taken_over_by_the_next_life, tear_down),
         cmocka_unit_test_teardown(mariadb_is_started_again_when_it_dies, tear_down),
+        cmocka_unit_test_teardown(mariadb_is_started_again_when_it_dies_while_it_starts_again,
+                                  tear_down),
         cmocka_unit_test_teardown(mariadb_leaves_another_process_with_its_pid_alone, tear_down),
         cmocka_unit_test_teardown(mariadb_refuses_a_folder_that_another_lb_has, tear_down),
         cmocka_unit_test_teardown(mariadb_refuses_a_folder_that_makes_no_socket, tear_down),
