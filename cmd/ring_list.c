@@ -84,7 +84,6 @@ static void print_capabilities(void)
     grid_add_column(&grid, "weights", false);
     grid_add_column(&grid, "remembers", false);
     grid_add_column(&grid, "minds load", false);
-    grid_add_column(&grid, "exact shares", false);
     for (size_t i = 0; i < n && i < MAX_PARTS; i++) {
         unsigned caps = caps_of(parts[i]);
         grid_add(&grid, "%s", parts[i]->name);
@@ -92,7 +91,6 @@ static void print_capabilities(void)
         grid_add(&grid, "%s", weights_of(caps));
         grid_add(&grid, "%s", yes_or_no(caps & PLACEMENT_HISTORY));
         grid_add(&grid, "%s", yes_or_no(caps & PLACEMENT_LOAD_AWARE));
-        grid_add(&grid, "%s", yes_or_no(caps & PLACEMENT_EXACT_SHARES));
     }
     buf_init(&out, 0);
     grid_print(&grid, &out);
