@@ -126,7 +126,7 @@ KEEP_IF_SAME = cat >$@.$$$$ && if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv
 # missing that costs some file tests and no package manager.
 
 NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json image image-mysql up down \
-	logs ps
+	logs ps swarm-up swarm-down swarm-logs swarm-ps
 GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 DEPS := build
 ifneq ($(filter check check-programs asan tsan coverage bench published,$(GOALS)),)
@@ -334,7 +334,7 @@ coverage: ## run the tests and report which lines they reach
 endif
 
 ##@ Containers
-.PHONY: image image-mysql up down logs ps
+.PHONY: image image-mysql up down logs ps swarm-up swarm-down swarm-logs swarm-ps
 
 # Names that docker-compose.yml knows them by.
 export QUOIT_IMAGE ?= quoit
@@ -360,6 +360,19 @@ logs: ## what its containers logged
 
 ps: ## its containers
 	@tools/compose ps
+
+# docs/deploy.md, Past one machine.
+swarm-up: ## the same on a Docker Swarm, from a manager of it (or of a new one): QUOIT_STORE=memory, file
+	@tools/swarm up
+
+swarm-down: ## stop that and remove it; PURGE=1 removes its state and the rows on this machine too
+	@tools/swarm down
+
+swarm-logs: ## what it logged, on every machine
+	@tools/swarm logs
+
+swarm-ps: ## where its servers are
+	@tools/swarm ps
 
 ##@ Check the source
 .PHONY: lint format

@@ -54,11 +54,11 @@ docker_end() {
     fi
     e2e_end # whoever would start more
     local ids tries
-    for ((tries = 0; tries < 5; tries++)); do
+    for ((tries = 0; tries < 50; tries++)); do
         ids=$(containers --all --quiet)
         [ -n "$ids" ] || break
-        # shellcheck disable=SC2086
-        docker rm --force --volumes $ids >/dev/null 2>&1
+        # shellcheck disable=SC2086 # one that is being removed already is an error to docker
+        docker rm --force --volumes $ids >/dev/null 2>&1 || sleep 0.2
     done
     docker network rm "$QUOIT_NETWORK" >/dev/null 2>&1 || true
     ids=$(docker volume ls --quiet --filter "name=$QUOIT_CLUSTER")
@@ -96,17 +96,21 @@ service() { # NAME
         --filter "label=com.docker.compose.service=$1"
 }
 
-# The servers that the engine runs, by name, sorted.
-running() {
-    docker ps --filter "label=quoit.cluster=$QUOIT_CLUSTER-$STORE" --format '{{.Names}}' |
-        sed "s/^$QUOIT_PREFIX//" | sort
+# The servers that the engine has, by name, sorted. A line without a name is no container: engine
+# 20.10 may go on listing one that it has removed, which nothing else in it knows any more.
+servers_of_engine() { # [MORE OPTIONS OF docker ps]
+    docker ps "$@" --filter "label=quoit.cluster=$QUOIT_CLUSTER-$STORE" --format '{{.Names}}' |
+        sed -e '/^$/d' -e "s/^$QUOIT_PREFIX//" | sort
 }
 
-# What the LB says and what the engine runs are the same.
+# Those that it runs.
+running() {
+    servers_of_engine
+}
+
+# What the LB says, what the engine runs and what it has are the same.
 agree() {
-    [ "$(names 2>/dev/null | sort)" = "$(running)" ] &&
-        [ "$(running)" = "$(docker ps --all --filter "label=quoit.cluster=$QUOIT_CLUSTER-$STORE" \
-            --format '{{.Names}}' | sed "s/^$QUOIT_PREFIX//" | sort)" ]
+    [ "$(names 2>/dev/null | sort)" = "$(running)" ] && [ "$(running)" = "$(servers_of_engine --all)" ]
 }
 
 # SIGKILL to a container's first process from outside, which the engine takes for a crash.
