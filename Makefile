@@ -393,7 +393,8 @@ format: ## format every C file in place
 # With a `quoit spawner` beside it, when servers are to be containers: all of them by SPAWNER=docker,
 # or those of one value of an axis. Needs an engine that answers.
 vary_spawner = $(shell grep -lsE '^vary *=.*cluster\.spawner' experiments/$(1).ini experiments/$(1)-*.ini)
-run_with = $(if $(or $(filter docker,$(SPAWNER)),$(call vary_spawner,$(1))),QUOIT=$(QUOIT) tools/with-spawner)
+run_with = $(if $(or $(filter docker,$(SPAWNER)),$(call vary_spawner,$(1))),QUOIT=$(QUOIT) \
+	$(if $(filter file,$(origin QUOIT_IMAGE)),QUOIT_IMAGE=) tools/with-spawner)
 RUN_SET := $(if $(SPAWNER),--set cluster.spawner=$(SPAWNER))
 
 # SPAWNER=docker: in containers.

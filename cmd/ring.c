@@ -107,6 +107,10 @@ static const struct option_def options[] = {
      .type = OPTION_FLAG,
      .offset = FIELD(cost),
      .help = "compare: time lookups, builds and changes on this machine"},
+    {.name = "capabilities",
+     .type = OPTION_FLAG,
+     .offset = FIELD(capabilities),
+     .help = "list: what each placement can do, as a table"},
     {.name = "seed",
      .type = OPTION_U64,
      .offset = FIELD(seed),
@@ -250,32 +254,6 @@ const char *ring_keys_text(const struct ring_keys *keys, char *text, size_t n_by
     return text;
 }
 
-static int run_list(const struct ring_options *opts)
-{
-    if (opts->json) {
-        static const struct family *const families[] = {&placement_family, &hash_family};
-        cJSON *tree = cJSON_CreateObject();
-        for (size_t f = 0; f < 2; f++) {
-            const struct part *parts[128];
-            size_t n = family_list(families[f], parts, 128);
-            cJSON *list = cJSON_AddArrayToObject(tree, f == 0 ? "placements" : "hashes");
-            for (size_t i = 0; i < n && i < 128; i++) {
-                cJSON *part = cJSON_CreateObject();
-                cJSON_AddStringToObject(part, "name", parts[i]->name);
-                cJSON_AddStringToObject(part, "summary", parts[i]->summary);
-                cJSON_AddStringToObject(part, "source", parts[i]->source);
-                cJSON_AddItemToArray(list, part);
-            }
-        }
-        return ring_print_json(tree);
-    }
-    printf("Placements (--placement NAME[:k=v,…])\n\n");
-    family_print(&placement_family, stdout);
-    printf("\nHashes (--hash NAME[:k=v,…], or REQUEST/SERVER)\n\n");
-    family_print(&hash_family, stdout);
-    return EXIT_OK;
-}
-
 /* ---- words ---------------------------------------------------------------------------------- */
 
 static const char *const known[] = {"list", "shares", "lookup", "show", "plan", "compare", "lint"};
@@ -290,6 +268,7 @@ static int check_options(const char *word, const struct ring_options *opts)
                         : (opts->remove && !plan)                            ? "remove"
                         : (opts->svg && !show)                               ? "svg"
                         : (opts->cost && !compare)                           ? "cost"
+                        : (opts->capabilities && strcmp(word, "list") != 0)  ? "capabilities"
                         : (opts->n_replicas && !compare && !lookup)          ? "replicas"
                         : (opts->n_sampled && !compare && !plan)             ? "sample"
                         : (opts->keys && (lookup || show || word[0] == 'l')) ? "keys"
@@ -319,7 +298,7 @@ static int run(int argc, char **argv)
     if (check_options(word, &opts) != 0)
         return EXIT_USAGE;
     if (strcmp(word, "list") == 0)
-        return run_list(&opts);
+        return ring_run_list(&opts);
     if (strcmp(word, "shares") == 0)
         return ring_run_shares(&opts);
     if (strcmp(word, "lookup") == 0)

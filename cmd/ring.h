@@ -27,6 +27,7 @@ struct ring_options {
     double zipf;
     uint64_t seed;
     bool cost;
+    bool capabilities;
     bool json;
 };
 
@@ -47,6 +48,7 @@ void ring_job_done(struct ring_job *job);
 int ring_parse_servers(const char *list, uint64_t *ret_numbers, size_t *ret_n, struct err *err);
 
 /* The words; each an exit code. words: what stands behind it, n_words of them. */
+int ring_run_list(const struct ring_options *opts);
 int ring_run_shares(const struct ring_options *opts);
 int ring_run_lookup(const struct ring_options *opts, char **words, size_t n_words);
 int ring_run_show(const struct ring_options *opts);

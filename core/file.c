@@ -61,6 +61,18 @@ int file_read(const char *path, struct buf *ret_text, struct err *err)
     return 0;
 }
 
+bool file_read_line(const char *path, char *text, size_t bytes)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool got = fgets(text, (int)bytes, file) != NULL;
+    fclose(file);
+    if (got)
+        text[strcspn(text, "\n")] = '\0';
+    return got;
+}
+
 static int file_write_all(int fd, const char *bytes, size_t n)
 {
     while (n > 0) {

@@ -2,6 +2,7 @@
 #ifndef QUOIT_CORE_FILE_H
 #define QUOIT_CORE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/buf.h"
@@ -10,6 +11,9 @@
 /* Appends the whole file to ret_text, whose max_bytes is the limit. 0 or a negative errno
  * (-EMSGSIZE: larger than the limit), err naming the path. */
 int file_read(const char *path, struct buf *ret_text, struct err *err);
+/* Its first line, without the end, as much of it as there is room for. False where there is none.
+ */
+bool file_read_line(const char *path, char *text, size_t bytes);
 /* Temporary file beside it, fsync, rename, fsync of the folder. On failure the old file stands and
  * the temporary one is gone. Blocks: not for a data loop. */
 int file_write_atomic(const char *path, const void *bytes, size_t n, struct err *err);

@@ -26,8 +26,6 @@ extern const struct check build_checks[];
  * what was found. */
 void check_add(struct doctor_report *report, const struct check *check, enum doctor_level level,
                const char *advice, const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* The first line of a file without its end, into text; false where there is none. */
-bool check_read_line(const char *path, char *text, size_t bytes);
 /* The program's path, looked for in $PATH and the folders for administration; false where it is
  * nowhere. path holds PATH_MAX bytes. */
 bool check_find_program(const char *name, char *path);

@@ -34,18 +34,6 @@ void check_add(struct doctor_report *report, const struct check *check, enum doc
     report->n_of[level]++;
 }
 
-bool check_read_line(const char *path, char *text, size_t bytes)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    bool got = fgets(text, (int)bytes, file) != NULL;
-    fclose(file);
-    if (got)
-        text[strcspn(text, "\n")] = '\0';
-    return got;
-}
-
 void doctor_run(const struct doctor_wants *wants, enum doctor_depth depth,
                 struct doctor_report *ret_report)
 {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/addr.h"
+#include "core/file.h"
 #include "core/mem.h"
 #include "core/net.h"
 #include "doctor/check.h"
@@ -64,7 +65,7 @@ static void check_ports(const struct check *check, const struct doctor_wants *wa
 {
     char line[64];
     unsigned first, last;
-    if (!check_read_line("/proc/sys/net/ipv4/ip_local_port_range", line, sizeof(line)) ||
+    if (!file_read_line("/proc/sys/net/ipv4/ip_local_port_range", line, sizeof(line)) ||
         sscanf(line, "%u %u", &first, &last) != 2 || last < first)
         return;
     uint64_t n = last - first + 1, waiting = time_wait_sockets();

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/file.h"
 #include "doctor/check.h"
 
 #define CPU "/sys/devices/system/cpu/"
@@ -71,7 +72,7 @@ static void check_governor(const struct check *check, const struct doctor_wants 
 {
     char governor[64];
     (void)wants;
-    if (!check_read_line(CPU "cpu0/cpufreq/scaling_governor", governor, sizeof(governor))) {
+    if (!file_read_line(CPU "cpu0/cpufreq/scaling_governor", governor, sizeof(governor))) {
         check_add(report, check, DOCTOR_NOTE, NULL,
                   "not visible; a virtual machine's host decides");
         return;
@@ -87,9 +88,9 @@ static void check_turbo(const struct check *check, const struct doctor_wants *wa
     char text[16];
     bool on;
     (void)wants;
-    if (check_read_line(CPU "intel_pstate/no_turbo", text, sizeof(text)))
+    if (file_read_line(CPU "intel_pstate/no_turbo", text, sizeof(text)))
         on = text[0] == '0';
-    else if (check_read_line(CPU "cpufreq/boost", text, sizeof(text)))
+    else if (file_read_line(CPU "cpufreq/boost", text, sizeof(text)))
         on = text[0] == '1';
     else
         return; /* not visible: nothing to say */
@@ -105,7 +106,7 @@ static void check_smt(const struct check *check, const struct doctor_wants *want
 {
     char text[16];
     (void)wants;
-    if (!check_read_line(CPU "smt/active", text, sizeof(text)))
+    if (!file_read_line(CPU "smt/active", text, sizeof(text)))
         return;
     check_add(report, check, text[0] == '1' ? DOCTOR_NOTE : DOCTOR_OK,
               text[0] == '1' ? "pin load balancer and generator to cores of their own (taskset)"
@@ -138,8 +139,8 @@ static void check_clock(const struct check *check, const struct doctor_wants *wa
     char source[64] = "unknown";
     volatile uint64_t sink;
     (void)wants;
-    check_read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", source,
-                    sizeof(source));
+    file_read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", source,
+                   sizeof(source));
     uint64_t began_ns = clock_now_ns();
     for (int i = 0; i < LOOKS; i++)
         sink = clock_now_ns();

@@ -15,20 +15,8 @@
 #include <xxhash.h>
 
 #include "core/build_info.h"
+#include "core/file.h"
 #include "core/json.h"
-
-/* The first line of a file, without its end, into text; false where there is none. */
-static bool read_line(const char *path, char *text, size_t bytes)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    bool got = fgets(text, (int)bytes, file) != NULL;
-    fclose(file);
-    if (got)
-        text[strcspn(text, "\n")] = '\0';
-    return got;
-}
 
 /* The value of "KEY : value" in a file of such lines. */
 static bool read_field(const char *path, const char *key, char *text, size_t bytes)
@@ -78,10 +66,11 @@ cJSON *environment_host(void)
     add_text(host, "cpu", known ? text : NULL);
     long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
     json_add_int64(host, "cores", n_cores > 0 ? n_cores : 0);
-    known = read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", text, sizeof(text));
+    known =
+        file_read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", text, sizeof(text));
     add_text(host, "governor", known ? text : NULL);
-    known = read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", text,
-                      sizeof(text));
+    known = file_read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", text,
+                           sizeof(text));
     add_text(host, "clocksource", known ? text : NULL);
     cJSON_AddBoolToObject(host, "virtual", cpu_is_virtual());
     if (read_field("/proc/meminfo", "MemTotal", text, sizeof(text)))

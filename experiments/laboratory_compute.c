@@ -64,63 +64,76 @@ static void add_point(struct point *point)
 
 /* ---- points --------------------------------------------------------------------------------- */
 
-static void add_balance(struct point *point, const struct ring_figures *f)
+/* What of struct ring_figures becomes columns: doubles, in groups that are measured when asked for.
+ */
+enum group {
+    GROUP_ALWAYS,
+    GROUP_NAMES,
+    GROUP_CHANGE,
+    GROUP_ZIPF,
+    GROUP_REPLICAS,
+    GROUP_COST,
+    N_GROUPS
+};
+
+static const struct {
+    const char *name;
+    size_t offset;
+    enum group group;
+} columns[] = {
+    {"peak", offsetof(struct ring_figures, balance.peak), GROUP_ALWAYS},
+    {"min", offsetof(struct ring_figures, balance.least), GROUP_ALWAYS},
+    {"cov", offsetof(struct ring_figures, balance.cov), GROUP_ALWAYS},
+    {"jain", offsetof(struct ring_figures, balance.jain), GROUP_ALWAYS},
+    {"gini", offsetof(struct ring_figures, balance.gini), GROUP_ALWAYS},
+    {"p_even", offsetof(struct ring_figures, balance.p), GROUP_ALWAYS},
+    {"expected_cov", offsetof(struct ring_figures, expected_cov), GROUP_ALWAYS},
+    {"names_peak", offsetof(struct ring_figures, names.peak.median), GROUP_NAMES},
+    {"names_peak_least", offsetof(struct ring_figures, names.peak.least), GROUP_NAMES},
+    {"names_peak_low", offsetof(struct ring_figures, names.peak.low), GROUP_NAMES},
+    {"names_peak_high", offsetof(struct ring_figures, names.peak.high), GROUP_NAMES},
+    {"names_peak_most", offsetof(struct ring_figures, names.peak.most), GROUP_NAMES},
+    {"names_cov", offsetof(struct ring_figures, names.cov.median), GROUP_NAMES},
+    {"names_cov_low", offsetof(struct ring_figures, names.cov.low), GROUP_NAMES},
+    {"names_cov_high", offsetof(struct ring_figures, names.cov.high), GROUP_NAMES},
+    {"join", offsetof(struct ring_figures, change.join.ratio.mean), GROUP_CHANGE},
+    {"join_worst", offsetof(struct ring_figures, change.join.ratio.worst), GROUP_CHANGE},
+    {"leave", offsetof(struct ring_figures, change.leave.ratio.mean), GROUP_CHANGE},
+    {"leave_worst", offsetof(struct ring_figures, change.leave.ratio.worst), GROUP_CHANGE},
+    {"fail", offsetof(struct ring_figures, change.fail.ratio.mean), GROUP_CHANGE},
+    {"between", offsetof(struct ring_figures, change.leave.between.mean), GROUP_CHANGE},
+    {"absorber", offsetof(struct ring_figures, change.leave.absorber.mean), GROUP_CHANGE},
+    {"absorber_worst", offsetof(struct ring_figures, change.leave.absorber.worst), GROUP_CHANGE},
+    {"peak_after", offsetof(struct ring_figures, change.leave.peak), GROUP_CHANGE},
+    {"history", offsetof(struct ring_figures, change.history.mean), GROUP_CHANGE},
+    {"zipf_peak", offsetof(struct ring_figures, popularity.peak_median), GROUP_ZIPF},
+    {"primary_peak", offsetof(struct ring_figures, replicas.primary.peak), GROUP_REPLICAS},
+    {"replica_peak", offsetof(struct ring_figures, replicas.all.peak), GROUP_REPLICAS},
+    {"loss", offsetof(struct ring_figures, replicas.loss), GROUP_REPLICAS},
+    {"hot_ns", offsetof(struct ring_figures, cost.hot_ns), GROUP_COST},
+    {"batch_ns", offsetof(struct ring_figures, cost.batch_ns), GROUP_COST},
+    {"cold_ns", offsetof(struct ring_figures, cost.cold_ns), GROUP_COST},
+    {"build_us", offsetof(struct ring_figures, cost.build_us), GROUP_COST},
+    {"resize_us", offsetof(struct ring_figures, cost.resize_us), GROUP_COST},
+};
+
+static void add_figures(struct point *point, const struct ring_figures *f)
 {
+    const bool measured[N_GROUPS] = {[GROUP_ALWAYS] = true,
+                                     [GROUP_NAMES] = f->wants.n_draws > 0,
+                                     [GROUP_CHANGE] = f->wants.n_changes > 0,
+                                     [GROUP_ZIPF] = f->wants.zipf > 0,
+                                     [GROUP_REPLICAS] = f->wants.n_replicas > 0,
+                                     [GROUP_COST] = f->wants.cost};
     add(point, "exact", f->exact);
-    add(point, "peak", f->balance.peak);
-    add(point, "min", f->balance.least);
-    add(point, "cov", f->balance.cov);
-    add(point, "jain", f->balance.jain);
-    add(point, "gini", f->balance.gini);
-    add(point, "p_even", f->balance.p);
-    add(point, "expected_cov", f->expected_cov);
     add(point, "bytes", (double)f->bytes);
-}
-
-static void add_names(struct point *point, const struct ring_figures *f)
-{
-    bool drawn = f->wants.n_draws > 0;
-    add(point, "names_peak", drawn ? f->names.peak.median : NAN);
-    add(point, "names_peak_least", drawn ? f->names.peak.least : NAN);
-    add(point, "names_peak_low", drawn ? f->names.peak.low : NAN);
-    add(point, "names_peak_high", drawn ? f->names.peak.high : NAN);
-    add(point, "names_peak_most", drawn ? f->names.peak.most : NAN);
-    add(point, "names_cov", drawn ? f->names.cov.median : NAN);
-    add(point, "names_cov_low", drawn ? f->names.cov.low : NAN);
-    add(point, "names_cov_high", drawn ? f->names.cov.high : NAN);
-}
-
-static void add_change(struct point *point, const struct ring_figures *f)
-{
-    bool changed = f->wants.n_changes > 0;
-    const struct ring_change *change = &f->change;
-    add(point, "join", changed ? change->join.ratio.mean : NAN);
-    add(point, "join_worst", changed ? change->join.ratio.worst : NAN);
-    add(point, "leave", changed ? change->leave.ratio.mean : NAN);
-    add(point, "leave_worst", changed ? change->leave.ratio.worst : NAN);
-    add(point, "fail", changed ? change->fail.ratio.mean : NAN);
-    add(point, "between", changed ? change->leave.between.mean : NAN);
-    add(point, "absorber", changed ? change->leave.absorber.mean : NAN);
-    add(point, "absorber_worst", changed ? change->leave.absorber.worst : NAN);
-    add(point, "peak_after", changed ? change->leave.peak : NAN);
-    add(point, "history", changed ? change->history.mean : NAN);
-    add(point, "change_exact", changed && change->leave.exact);
-}
-
-static void add_rest(struct point *point, const struct ring_figures *f)
-{
-    const struct ring_replicas *replicas = &f->replicas;
-    bool has_replicas = f->wants.n_replicas > 0, cost = f->wants.cost;
-    add(point, "zipf_peak", f->wants.zipf > 0 ? f->popularity.peak_median : NAN);
-    add(point, "primary_peak", has_replicas ? replicas->primary.peak : NAN);
-    add(point, "replica_peak", has_replicas ? replicas->all.peak : NAN);
-    add(point, "copysets", has_replicas ? (double)replicas->n_copysets : NAN);
-    add(point, "loss", has_replicas ? replicas->loss : NAN);
-    add(point, "hot_ns", cost ? f->cost.hot_ns : NAN);
-    add(point, "batch_ns", cost ? f->cost.batch_ns : NAN);
-    add(point, "cold_ns", cost ? f->cost.cold_ns : NAN);
-    add(point, "build_us", cost ? f->cost.build_us : NAN);
-    add(point, "resize_us", cost ? f->cost.resize_us : NAN);
+    add(point, "change_exact", measured[GROUP_CHANGE] && f->change.leave.exact);
+    add(point, "copysets", measured[GROUP_REPLICAS] ? (double)f->replicas.n_copysets : NAN);
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        double value;
+        memcpy(&value, (const char *)f + columns[i].offset, sizeof(value));
+        add(point, columns[i].name, measured[columns[i].group] ? value : NAN);
+    }
 }
 
 static int compute_point(struct point *point, struct err *err)
@@ -139,10 +152,7 @@ static int compute_point(struct point *point, struct err *err)
         return rc;
     row_begin(point);
     add_point(point);
-    add_balance(point, &figures);
-    add_names(point, &figures);
-    add_change(point, &figures);
-    add_rest(point, &figures);
+    add_figures(point, &figures);
     return 0;
 }
 

@@ -4,13 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/buf.h"
 #include "core/clock.h"
-#include "core/file.h"
 #include "experiments/child.h"
 
 #define PRELOAD_TIMEOUT_NS (UINT64_C(120) * NS_PER_S)
-#define PRELOAD_MAX_BYTES (1024 * 1024)
 #define MOST_ROWS_WRITTEN UINT64_C(100) /* a request */
 #define MOST_ROWS_READ UINT64_C(10000)
 
@@ -18,16 +15,8 @@
 static int load_judge(const struct child *load, const char *path, const char *what,
                       struct sample *sample, struct err *err)
 {
-    char text[32];
     struct sample found = {0};
-    struct buf json;
-    buf_init(&json, PRELOAD_MAX_BYTES);
-    int status = file_read(path, &json, NULL);
-    if (status < 0)
-        child_fail(load, status, child_status_text(load, text), err);
-    else
-        status = sample_parse(buf_head(&json), buf_len(&json), 0, &found, err);
-    buf_done(&json);
+    int status = sample_read(load, path, 0, &found, err);
     if (status < 0)
         return status;
     /* Those that lose rows say so themselves; whoever verifies nothing is caught by what follows.

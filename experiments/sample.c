@@ -250,22 +250,31 @@ static int sample_collect_course(const struct load_files *files, struct course *
     return status;
 }
 
-static int sample_collect(const struct sample_config *config, const struct load_files *files,
-                          const struct child *load, struct sample *sample, struct err *err)
+int sample_read(const struct child *load, const char *path, size_t n_servers, struct sample *sample,
+                struct err *err)
 {
     char text[32];
-    struct buf json, hgrm;
+    struct buf json;
     buf_init(&json, SAMPLE_MAX_BYTES);
-    buf_init(&hgrm, SAMPLE_MAX_BYTES);
     /* A load whose requests failed exits 1 and still says what it found. */
-    int status = file_read(files->json, &json, NULL);
+    int status = file_read(path, &json, NULL);
     if (status < 0)
         status = child_fail(load, status, child_status_text(load, text), err);
     else
-        status = sample_parse(
-            buf_head(&json), buf_len(&json),
-            experiment_has_database(config->settings) ? 0 : config->settings->cluster.servers,
-            sample, err);
+        status = sample_parse(buf_head(&json), buf_len(&json), n_servers, sample, err);
+    buf_done(&json);
+    return status;
+}
+
+static int sample_collect(const struct sample_config *config, const struct load_files *files,
+                          const struct child *load, struct sample *sample, struct err *err)
+{
+    struct buf hgrm;
+    buf_init(&hgrm, SAMPLE_MAX_BYTES);
+    int status = sample_read(
+        load, files->json,
+        experiment_has_database(config->settings) ? 0 : config->settings->cluster.servers, sample,
+        err);
     if (status >= 0 && experiment_has_database(config->settings) && !sample->verified &&
         !*sample->doubt && !experiment_store_forgets(&config->settings->cluster))
         snprintf(sample->doubt, sizeof(sample->doubt), "quoit load did not verify them%s%.250s",
@@ -277,7 +286,6 @@ static int sample_collect(const struct sample_config *config, const struct load_
         sample->hgrm = mem_strdup(buf_str(&hgrm));
     if (status >= 0 && sample->course)
         status = sample_collect_course(files, sample->course, err);
-    buf_done(&json);
     buf_done(&hgrm);
     return status;
 }

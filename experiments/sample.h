@@ -75,6 +75,12 @@ const char *sample_phase_name(enum sample_phase phase);
 int sample_parse(const char *text, size_t n, size_t n_servers, struct sample *sample,
                  struct err *err);
 
+struct child;
+/* The same of the file that a `quoit load` was to write; where there is none, what became of that
+ * process is the reason. */
+int sample_read(const struct child *load, const char *path, size_t n_servers, struct sample *sample,
+                struct err *err);
+
 struct sample_config {
     const char *program; /* the quoit executable */
     const char *dir;     /* an empty folder for what the processes write */

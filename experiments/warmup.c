@@ -5,13 +5,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/buf.h"
 #include "core/clock.h"
-#include "core/file.h"
 #include "experiments/child.h"
 
 #define WINDOW_TIMEOUT_NS (UINT64_C(60) * NS_PER_S)
-#define WINDOW_MAX_BYTES (1024 * 1024)
 
 bool warmup_is_steady(const double *rates, size_t n, double percent)
 {
@@ -31,16 +28,8 @@ bool warmup_is_steady(const double *rates, size_t n, double percent)
 static int window_read(const struct child *load, const char *path, double *ret_rate,
                        struct err *err)
 {
-    char text[32];
     struct sample window = {0};
-    struct buf json;
-    buf_init(&json, WINDOW_MAX_BYTES);
-    int status = file_read(path, &json, NULL);
-    if (status < 0)
-        child_fail(load, status, child_status_text(load, text), err);
-    else
-        status = sample_parse(buf_head(&json), buf_len(&json), 0, &window, err);
-    buf_done(&json);
+    int status = sample_read(load, path, 0, &window, err);
     if (status >= 0)
         *ret_rate = window.rate;
     return status;

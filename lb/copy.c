@@ -6,16 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "lb/control.h"
+#include "lb/copy_private.h"
 #include "lb/shard_digest.h"
 #include "table/batch.h"
 
-#define PAGE_ROWS 2000u
-/* Of one copy: pages under way at a time. */
-#define N_SLOTS 4u
 #define MAX_COPIES 8u
 /* Rounds of catching up while changes go on; then they are held, however many keys there are. */
 #define MAX_ROUNDS 16u
@@ -25,53 +22,7 @@
 #define RETRY_FIRST_S 0.02
 #define MAX_BODY_BYTES (16u << 20)
 
-enum phase {
-    PHASE_TRACKING,  /* waits for the writer to note changes */
-    PHASE_ALL,       /* the whole shard, page by page */
-    PHASE_ASKING,    /* waits for the writer to say what changed */
-    PHASE_CHANGES,   /* what changed, again */
-    PHASE_COMPARING, /* both sides' digests of the whole shard; of a claim the target's alone */
-    PHASE_WIPING,    /* a claim that begins empty */
-    PHASE_PAUSING,   /* before it is tried again */
-};
-
-enum step { STEP_IDLE, STEP_SOURCE_DIGEST, STEP_TARGET_DIGEST, STEP_PAGE, STEP_BATCH };
-
-/* One range on its way. */
-struct slot {
-    struct httpc_request call; /* first member */
-    struct copy *copy;
-    enum step step;
-    struct key_range range;
-    struct shard_digest digest;
-};
-
-struct copy {
-    struct copy *next;
-    struct control *control;
-    struct table_shard *shard;
-    uint64_t number;
-    uint64_t source, target; /* uids; source 0: a claim */
-    struct httpc *from, *to;
-    enum phase phase;
-    bool claim, wipe; /* wipe: the claim begins empty */
-    bool compare;     /* pages are compared before they are copied */
-    bool tracked, held;
-    bool quick;    /* the digests come first, and may be all there is to do */
-    bool differed; /* the digests at the end, once */
-    unsigned n_rounds, n_attempts;
-    struct key_range *ranges; /* a stack of what is to be done */
-    size_t n_ranges, capacity;
-    struct slot slots[N_SLOTS];
-    struct httpc_request whole_calls[2]; /* PHASE_COMPARING: the source's, the target's */
-    struct shard_digest wholes[2];
-    size_t n_wholes;          /* answers to whole_calls that are awaited */
-    uint64_t n_rows, n_bytes; /* copied */
-    struct ev_timer pause;
-};
-
 static void begin(struct copy *copy);
-static void pump(struct copy *copy);
 
 /* ---- the writer -------------------------------------------------------------------------------
  */
@@ -97,7 +48,7 @@ static void release_writer(struct copy *copy)
 /* Requests that fail by it, now or from a caller's loop over them, find that nobody waits. */
 static void disconnect(struct copy *copy)
 {
-    for (size_t i = 0; i < N_SLOTS; i++)
+    for (size_t i = 0; i < COPY_N_SLOTS; i++)
         copy->slots[i].step = STEP_IDLE;
     copy->n_wholes = 0;
     copy->n_ranges = 0;
@@ -209,10 +160,7 @@ static void on_pause(struct ev_loop *loop, struct ev_timer *timer, int events)
     begin(timer->data);
 }
 
-/* Tries again from the start, after a moment, comparing what is there already; in the end gives the
- * target up. */
-static void fail(struct copy *copy, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void fail(struct copy *copy, const char *format, ...)
+void copy_fail(struct copy *copy, const char *format, ...)
 {
     char why[128];
     va_list args;
@@ -236,169 +184,6 @@ static void fail(struct copy *copy, const char *format, ...)
     ev_timer_start(copy->control->loop, &copy->pause);
 }
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
-
-/* Before the workers run, what an earlier life of the LB sent may still lie in an adopted server's
- * socket: no such batch is to be begun behind what is compared now. Afterwards the writer's
- * connections have epochs of their own, which are later. */
-static uint64_t epoch_of(struct control *control)
-{
-    if (control->live)
-        return 0;
-    if (control->copies.epoch == 0)
-        control->copies.epoch = clock_now_ns();
-    return control->copies.epoch;
-}
-
-static int send_get(struct copy *copy, bool from_source, struct httpc_request *call,
-                    const char *path, const struct key_range *range, size_t n_rows)
-{
-    return shard_ask(from_source ? copy->from : copy->to, call, path, copy->shard->range.name,
-                     range, n_rows, epoch_of(copy->control));
-}
-
-static int send_batch(struct copy *copy, struct httpc_request *call, const char *bytes, size_t n)
-{
-    struct buf text;
-    buf_init(&text, 0);
-    buf_appendf(&text,
-                "POST /batch HTTP/1.1\r\nHost: quoit\r\nContent-Type: %s\r\n"
-                "Content-Length: %zu\r\n\r\n",
-                BATCH_CONTENT_TYPE, n);
-    buf_append(&text, bytes, n);
-    int rc = httpc_send(copy->to, call, buf_head(&text), buf_len(&text));
-    buf_done(&text);
-    return rc;
-}
-
-/* Whether a batch of one operation was done. */
-static bool is_done(const struct http_message *answer)
-{
-    struct batch_reader reader;
-    struct batch_result result;
-    if (answer->status != 200)
-        return false;
-    batch_reader_init(&reader, answer->body.at, answer->body.len);
-    return batch_next_result(&reader, &result) == 1 && result.verdict == BATCH_OK;
-}
-
-static void push(struct copy *copy, int64_t low, int64_t last)
-{
-    if (copy->n_ranges == copy->capacity) {
-        copy->capacity = copy->capacity ? copy->capacity * 2 : 64;
-        copy->ranges = mem_realloc(copy->ranges, copy->capacity, sizeof(*copy->ranges));
-    }
-    copy->ranges[copy->n_ranges++] = (struct key_range){low, last};
-}
-
-/* ---- one range --------------------------------------------------------------------------------
- *
- *   (compare: digest of the source's next page ─▶ the target's of those keys ─▶ equal: done)
- *   page of the source ─▶ batch to the target ─▶ done
- *
- * What is behind the page is a range of its own, and another slot may take it. */
-
-/* The range ends at `last`; what is behind goes back to be done. */
-static void cut(struct slot *slot, int64_t last)
-{
-    if (last >= slot->range.last)
-        return;
-    push(slot->copy, last + 1, slot->range.last);
-    slot->range.last = last;
-}
-
-static int send_page(struct slot *slot)
-{
-    slot->step = STEP_PAGE;
-    return send_get(slot->copy, true, &slot->call, "/page", &slot->range, PAGE_ROWS);
-}
-
-static int take_source_digest(struct slot *slot, const struct http_message *answer)
-{
-    int rc = shard_digest_read(answer, &slot->digest);
-    if (rc != 0 || (slot->digest.more && slot->digest.last < slot->range.low))
-        return -EPROTO;
-    if (slot->digest.more)
-        cut(slot, slot->digest.last);
-    slot->step = STEP_TARGET_DIGEST;
-    return send_get(slot->copy, false, &slot->call, "/digest", &slot->range, 0);
-}
-
-static int take_target_digest(struct slot *slot, const struct http_message *answer)
-{
-    struct shard_digest digest;
-    int rc = shard_digest_read(answer, &digest);
-    if (rc != 0)
-        return rc;
-    if (!shard_digest_equal(&digest, &slot->digest))
-        return send_page(slot);
-    slot->step = STEP_IDLE;
-    return 0;
-}
-
-static int take_page(struct slot *slot, const struct http_message *answer)
-{
-    struct batch_reader reader;
-    struct batch_item item;
-    if (answer->status != 200)
-        return -EPROTO;
-    batch_reader_init(&reader, answer->body.at, answer->body.len);
-    if (batch_next(&reader, &item, NULL) != 1 || item.op != BATCH_REPLACE ||
-        item.low != slot->range.low || item.last < item.low || item.last > slot->range.last)
-        return -EPROTO;
-    cut(slot, item.last);
-    slot->copy->n_rows += item.n_rows;
-    slot->copy->n_bytes += answer->body.len;
-    slot->step = STEP_BATCH;
-    return send_batch(slot->copy, &slot->call, answer->body.at, answer->body.len);
-}
-
-static void on_slot_answer(struct httpc_request *call, const struct http_message *answer)
-{
-    static const char *const names[] = {
-        [STEP_SOURCE_DIGEST] = "the source's /digest",
-        [STEP_TARGET_DIGEST] = "the target's /digest",
-        [STEP_PAGE] = "the source's /page",
-        [STEP_BATCH] = "the target's /batch",
-    };
-    struct slot *slot = (struct slot *)call;
-    struct copy *copy = slot->copy;
-    enum step step = slot->step;
-    int rc = -EPROTO;
-    if (step == STEP_SOURCE_DIGEST)
-        rc = take_source_digest(slot, answer);
-    else if (step == STEP_TARGET_DIGEST)
-        rc = take_target_digest(slot, answer);
-    else if (step == STEP_PAGE)
-        rc = take_page(slot, answer);
-    else if (is_done(answer))
-        rc = 0, slot->step = STEP_IDLE;
-    if (rc != 0)
-        fail(copy, "%s answered %u %.*s", names[step], answer->status,
-             (int)(answer->body.len < 60 ? answer->body.len : 60), answer->body.at);
-    else
-        pump(copy);
-}
-
-static void on_slot_failure(struct httpc_request *call, int code, bool sent)
-{
-    struct slot *slot = (struct slot *)call;
-    (void)sent;
-    if (slot->step != STEP_IDLE)
-        fail(slot->copy, "the connection broke: %s", err_errno_text(code));
-}
-
-static int start_slot(struct slot *slot, struct key_range range)
-{
-    slot->call = (struct httpc_request){.on_answer = on_slot_answer, .on_failure = on_slot_failure};
-    slot->range = range;
-    if (!slot->copy->compare)
-        return send_page(slot);
-    slot->step = STEP_SOURCE_DIGEST;
-    return send_get(slot->copy, true, &slot->call, "/digest", &slot->range, PAGE_ROWS);
-}
-
 /* ---- the phases -------------------------------------------------------------------------------
  */
 
@@ -414,11 +199,11 @@ static void compare_wholes(struct copy *copy)
     copy->whole_calls[1] =
         (struct httpc_request){.on_answer = on_target_whole, .on_failure = on_whole_failure};
     copy->n_wholes = copy->claim ? 1 : 2;
-    int rc = copy->claim ? 0 : send_get(copy, true, &copy->whole_calls[0], "/digest", NULL, 0);
+    int rc = copy->claim ? 0 : copy_ask(copy, true, &copy->whole_calls[0], "/digest", NULL, 0);
     if (rc == 0)
-        rc = send_get(copy, false, &copy->whole_calls[1], "/digest", NULL, 0);
+        rc = copy_ask(copy, false, &copy->whole_calls[1], "/digest", NULL, 0);
     if (rc != 0)
-        fail(copy, "no connection: %s", err_errno_text(rc));
+        copy_fail(copy, "no connection: %s", err_errno_text(rc));
 }
 
 static void ask_changes(struct copy *copy)
@@ -438,16 +223,15 @@ static void finish_phase(struct copy *copy)
         ask_changes(copy);
 }
 
-/* Gives what is to be done to slots that are free. */
-static void pump(struct copy *copy)
+void copy_pump(struct copy *copy)
 {
     bool busy = false;
-    for (size_t i = 0; i < N_SLOTS; i++) {
-        struct slot *slot = &copy->slots[i];
+    for (size_t i = 0; i < COPY_N_SLOTS; i++) {
+        struct copy_slot *slot = &copy->slots[i];
         if (slot->step == STEP_IDLE && copy->n_ranges > 0) {
-            int rc = start_slot(slot, copy->ranges[--copy->n_ranges]);
+            int rc = copy_start_slot(slot, copy->ranges[--copy->n_ranges]);
             if (rc != 0) {
-                fail(copy, "no connection: %s", err_errno_text(rc));
+                copy_fail(copy, "no connection: %s", err_errno_text(rc));
                 return;
             }
         }
@@ -460,14 +244,14 @@ static void pump(struct copy *copy)
 static void copy_all(struct copy *copy)
 {
     copy->phase = PHASE_ALL;
-    push(copy, copy->shard->range.low, copy->shard->range.last);
-    pump(copy);
+    copy_push_range(copy, copy->shard->range.low, copy->shard->range.last);
+    copy_pump(copy);
 }
 
 static void take_whole(struct copy *copy, size_t side, const struct http_message *answer)
 {
     if (shard_digest_read(answer, &copy->wholes[side]) != 0) {
-        fail(copy, "/digest answered %u", answer->status);
+        copy_fail(copy, "/digest answered %u", answer->status);
         return;
     }
     if (--copy->n_wholes > 0)
@@ -479,15 +263,16 @@ static void take_whole(struct copy *copy, size_t side, const struct http_message
         copy_all(copy);
     } else if (!copy->differed) {
         copy->differed = true;
-        fail(copy, "%llu rows of %llu, or other ones", (unsigned long long)copy->wholes[1].n_rows,
-             (unsigned long long)copy->wholes[0].n_rows);
+        copy_fail(copy, "%llu rows of %llu, or other ones",
+                  (unsigned long long)copy->wholes[1].n_rows,
+                  (unsigned long long)copy->wholes[0].n_rows);
     } else {
         log_error("lb", "shard %s: the copy differs from its source after two attempts",
                   copy->shard->range.name);
         if (may_lose_target(copy))
             give_up(copy, "it differs from its source");
         else
-            fail(copy, "it differs from its source");
+            copy_fail(copy, "it differs from its source");
     }
 }
 
@@ -511,16 +296,16 @@ static void on_whole_failure(struct httpc_request *call, int code, bool sent)
     (void)sent;
     struct copy *copy = copy_of_whole(call, call->on_answer == on_target_whole);
     if (copy->n_wholes > 0)
-        fail(copy, "the connection broke: %s", err_errno_text(code));
+        copy_fail(copy, "the connection broke: %s", err_errno_text(code));
 }
 
 static void on_wiped(struct httpc_request *call, const struct http_message *answer)
 {
     struct copy *copy = copy_of_whole(call, 1);
-    if (is_done(answer))
+    if (copy_batch_is_done(answer))
         compare_wholes(copy);
     else
-        fail(copy, "/batch answered %u", answer->status);
+        copy_fail(copy, "/batch answered %u", answer->status);
 }
 
 static void on_wipe_failure(struct httpc_request *call, int code, bool sent)
@@ -528,7 +313,7 @@ static void on_wipe_failure(struct httpc_request *call, int code, bool sent)
     (void)sent;
     struct copy *copy = copy_of_whole(call, 1);
     if (copy->n_wholes > 0)
-        fail(copy, "the connection broke: %s", err_errno_text(code));
+        copy_fail(copy, "the connection broke: %s", err_errno_text(code));
 }
 
 static void wipe(struct copy *copy)
@@ -541,10 +326,10 @@ static void wipe(struct copy *copy)
     buf_init(&text, 0);
     batch_put_replace(&text, copy->shard->range.name, copy->shard->range.low,
                       copy->shard->range.last, 0);
-    int rc = send_batch(copy, &copy->whole_calls[1], buf_head(&text), buf_len(&text));
+    int rc = copy_send_batch(copy, &copy->whole_calls[1], buf_head(&text), buf_len(&text));
     buf_done(&text);
     if (rc != 0)
-        fail(copy, "no connection: %s", err_errno_text(rc));
+        copy_fail(copy, "no connection: %s", err_errno_text(rc));
 }
 
 /* ---- the start --------------------------------------------------------------------------------
@@ -621,7 +406,7 @@ static void start(struct control *control, struct table_shard *shard, struct rep
     copy->wipe = empty;
     copy->compare = target->has_rows;
     target->has_rows = true;
-    for (size_t i = 0; i < N_SLOTS; i++)
+    for (size_t i = 0; i < COPY_N_SLOTS; i++)
         copy->slots[i].copy = copy;
     ev_init(&copy->pause, on_pause);
     copy->pause.data = copy;
@@ -680,7 +465,7 @@ static void lose_source(struct copy *copy, const char *why)
     if (copy->phase == PHASE_PAUSING)
         return;
     copy->n_attempts = 0; /* the target is not to blame */
-    fail(copy, "%s", why);
+    copy_fail(copy, "%s", why);
 }
 
 void copy_member_gone(struct control *control, uint64_t uid)
@@ -712,7 +497,7 @@ static void push_keys(struct copy *copy, const int64_t *keys, size_t n)
         int64_t low = keys[i], last = low;
         while (++i < n && (uint64_t)keys[i] - (uint64_t)last <= NEAR_KEYS)
             last = keys[i];
-        push(copy, low, last);
+        copy_push_range(copy, low, last);
     }
 }
 
@@ -724,7 +509,7 @@ void copy_on_dirty(struct control *control, struct shard_letter *letter)
     if (!copy || (copy->phase != PHASE_TRACKING && copy->phase != PHASE_ASKING))
         return;
     if (letter->too_many && copy->phase == PHASE_TRACKING) {
-        fail(copy, "the writer does not know the shard yet");
+        copy_fail(copy, "the writer does not know the shard yet");
         return;
     }
     if (copy->phase == PHASE_TRACKING) {
@@ -734,10 +519,10 @@ void copy_on_dirty(struct control *control, struct shard_letter *letter)
     }
     copy->phase = PHASE_CHANGES;
     if (letter->too_many)
-        push(copy, copy->shard->range.low, copy->shard->range.last);
+        copy_push_range(copy, copy->shard->range.low, copy->shard->range.last);
     else
         push_keys(copy, letter->keys, letter->n_keys);
-    bool few = !letter->too_many && letter->n_keys <= PAGE_ROWS;
+    bool few = !letter->too_many && letter->n_keys <= COPY_PAGE_ROWS;
     if (!copy->held && (few || ++copy->n_rounds >= MAX_ROUNDS)) {
         /* The last round: these keys, and those that change until the writer holds on. */
         copy->held = true;
@@ -745,7 +530,7 @@ void copy_on_dirty(struct control *control, struct shard_letter *letter)
         ask_changes(copy);
         return;
     }
-    pump(copy);
+    copy_pump(copy);
 }
 
 void copy_stop_all(struct control *control)

@@ -36,8 +36,9 @@ set logscale xy
 set grid xtics
 set xrange [n_servers[1] / 1.25:n_servers[n_sizes] * 1.25]
 set xtics font tick_font textcolor rgb muted format '%.0f'
+do for [i = 1:n_sizes] { set xtics add (sprintf('%.0f', n_servers[i]) n_servers[i]) }
 set ytics font tick_font textcolor rgb muted format '%g'
-set label 11 'ns a lookup' at screen across(18), screen down(head + 10) left \
+set label 11 'ns a lookup, one key a call' at screen across(18), screen down(head + 10) left \
     font sized(12) textcolor rgb muted
 set label 12 'servers' at screen across((left_edge + width - 24) / 2), screen down(height - 16) center \
     font sized(12) textcolor rgb muted

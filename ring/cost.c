@@ -11,8 +11,9 @@
 #define N_KEYS 16384u
 #define CHUNK 512u
 #define CHUNKS_A_LOOK 8u /* … at the clock */
-#define N_ROUNDS 5u
-#define ROUND_NS UINT64_C(2000000)
+#define N_ROUNDS 5u /* and as many as there is time for: others on the machine slow some down */
+#define ROUND_NS UINT64_C(1000000)
+#define ROUNDS_NS UINT64_C(60000000)
 #define N_COLD 40u
 #define COLD_BATCH 16u
 #define EVICT_BYTES (48u << 20) /* more than caches have; touched a line at a time */
@@ -68,7 +69,8 @@ static double best_ns(uint64_t (*run)(const struct placement *, const uint64_t *
                       const struct placement *placement, const uint64_t *keys)
 {
     double best = INFINITY;
-    for (unsigned round = 0; round < N_ROUNDS; round++) {
+    uint64_t begin = clock_now_ns();
+    for (unsigned round = 0; round < N_ROUNDS || clock_now_ns() - begin < ROUNDS_NS; round++) {
         uint64_t n_calls = 0, sum = 0, start = clock_thread_cpu_ns(), now = start;
         for (size_t at = 0; now - start < ROUND_NS; now = clock_thread_cpu_ns()) {
             for (unsigned i = 0; i < CHUNKS_A_LOOK; i++, at = (at + CHUNK) % N_KEYS)

@@ -471,14 +471,7 @@ static int lmdb_open(const void *params, const struct store_config *config, stru
     rc = open_env(store, params, err);
     if (rc == 0)
         rc = open_tables(store, err);
-    if (rc == 0)
-        rc = threaded_start(&store->base, err);
-    if (rc != 0) {
-        threaded_close(&store->base.base);
-        return rc;
-    }
-    *ret_store = &store->base.base;
-    return 0;
+    return threaded_start(&store->base, rc, ret_store, err);
 }
 
 static const struct store_ops lmdb_store = {

@@ -434,14 +434,7 @@ static int sqlite_open(const void *params, const struct store_config *config, st
         return rc;
     }
     rc = open_file(store, params, err);
-    if (rc == 0)
-        rc = threaded_start(&store->base, err);
-    if (rc != 0) {
-        threaded_close(&store->base.base);
-        return rc;
-    }
-    *ret_store = &store->base.base;
-    return 0;
+    return threaded_start(&store->base, rc, ret_store, err);
 }
 
 static const struct store_ops sqlite_store = {

@@ -228,7 +228,7 @@ struct threaded_shard *threaded_add(struct threaded *store, uint64_t id, const c
     return shard;
 }
 
-int threaded_start(struct threaded *store, struct err *err)
+static int begin_thread(struct threaded *store, struct err *err)
 {
     sigset_t all, before;
     /* Signals are the loop's. */
@@ -285,6 +285,18 @@ void threaded_close(struct store *base)
     free(store->base.shards);
     free(store->path);
     free(store);
+}
+
+int threaded_start(struct threaded *store, int rc, struct store **ret_store, struct err *err)
+{
+    if (rc == 0)
+        rc = begin_thread(store, err);
+    if (rc != 0) {
+        threaded_close(&store->base);
+        return rc;
+    }
+    *ret_store = &store->base;
+    return 0;
 }
 
 void threaded_describe(const struct store *base, struct buf *out)

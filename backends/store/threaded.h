@@ -126,9 +126,10 @@ int threaded_init(struct threaded *store, const struct threaded_ops *ops,
  * name or schema is not one. */
 struct threaded_shard *threaded_add(struct threaded *store, uint64_t id, const char *name,
                                     const char *schema, size_t n_schema);
-/* Everything is open: begins the thread. */
-int threaded_start(struct threaded *store, struct err *err);
-/* Of a member's ops; and after a failure between threaded_init() and the end of open(). */
+/* The end of a member's open(). rc 0: everything is open; begins the thread and returns the store.
+ * If that fails, or rc is what failed before, the store is closed. */
+int threaded_start(struct threaded *store, int rc, struct store **ret_store, struct err *err);
+/* Of a member's ops. */
 void threaded_close(struct store *base);
 enum store_submit threaded_submit(struct store *base, struct store_request *request);
 void threaded_describe(const struct store *base, struct buf *out);

@@ -9,6 +9,9 @@
 # of the placement, a new server listens, it has the rows and serves; then what the clients noticed.
 # After each kill all replicas are compared. A failed request or a row that differs ends the bench.
 set -euo pipefail
+NAME=db_heal_bench
+# shellcheck source=tests/bench/bench.bash
+source "$(dirname "$0")/bench.bash"
 
 program=$(realpath "$1")
 kills=${2:-5}
@@ -18,29 +21,9 @@ store=${4:-memory}
     echo "KILLS and ROWS are whole numbers" >&2
     exit 2
 }
-for tool in jq curl unshare ip; do
-    command -v "$tool" >/dev/null || {
-        echo "db_heal_bench: $tool is missing (apt-get install jq curl util-linux iproute2)" >&2
-        exit 1
-    }
-done
-if [ "${DB_HEAL_BENCH_INSIDE:-}" != 1 ]; then
-    DB_HEAL_BENCH_INSIDE=1 exec unshare -n "$0" "$program" "$kills" "$rows" "$store"
-fi
-ip link set lo up
-
-dir=$(mktemp -d)
-lb_pid=
-clean_up() {
-    [ -z "$lb_pid" ] || kill -TERM "$lb_pid" 2>/dev/null || true
-    wait
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-die() {
-    echo "db_heal_bench: $*" >&2
-    exit 1
-}
+need "jq curl util-linux iproute2" jq curl unshare ip
+in_own_namespace "$program" "$kills" "$rows" "$store"
+begin
 load() {
     "$program" load -q --client raw --verify none "$@" "$lb" >"$dir/out" 2>&1 || {
         cat "$dir/out" >&2
@@ -48,14 +31,9 @@ load() {
     }
 }
 
-mkfifo "$dir/ready"
 state=()
 [ "$store" = memory ] || state=(--state "$dir/state")
-"$program" lb --listen 127.0.0.1:0 --ready-fd 9 --servers 0 --store "$store" "${state[@]}" --log-level error \
-    9>"$dir/ready" &
-lb_pid=$!
-read -r address <"$dir/ready"
-lb=http://$address
+start_lb "$program" --servers 0 --store "$store" "${state[@]}"
 shards=
 for i in 0 1 2 3; do
     shards+=${shards:+,}'{"Stud_id_low":'$((i * rows))',"Shard_id":"sh'$((i + 1))'","Shard_size":'$rows'}'

@@ -7,31 +7,17 @@
 # monotonic clock), and prints median and worst of: detected, out of the placement, a replacement
 # serves; and how many requests failed.
 set -euo pipefail
+NAME=heal_bench
+# shellcheck source=tests/bench/bench.bash
+source "$(dirname "$0")/bench.bash"
 
 program=$(realpath "$1")
 kills=${2:-50}
 case "$kills" in '' | *[!0-9]*) echo "KILLS is a whole number" >&2; exit 2 ;; esac
-for tool in jq curl; do
-    command -v "$tool" >/dev/null || { echo "heal_bench: $tool is missing" >&2; exit 1; }
-done
-if [ "${HEAL_BENCH_INSIDE:-}" != 1 ] && command -v unshare >/dev/null && unshare -n true 2>/dev/null; then
-    HEAL_BENCH_INSIDE=1 exec unshare -n bash -c 'ip link set lo up; exec "$@"' - "$0" "$program" "$kills"
-fi
-
-dir=$(mktemp -d)
-lb_pid=
-clean_up() {
-    [ -z "$lb_pid" ] || kill -TERM "$lb_pid" 2>/dev/null || true
-    wait
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-
-mkfifo "$dir/ready"
-"$program" lb --listen 127.0.0.1:0 --ready-fd 9 --placement ring --hash xxh64 --log-level error 9>"$dir/ready" &
-lb_pid=$!
-read -r address <"$dir/ready"
-lb=http://$address
+need "jq curl" jq curl
+in_own_namespace "$program" "$kills"
+begin
+start_lb "$program" --placement ring --hash xxh64
 
 seconds=$((kills / 5 + 2))
 "$program" load "$lb/home" -d "$seconds" -c 64 --quiet --json "$dir/load.json" >/dev/null &

@@ -7,27 +7,17 @@
 # Runs in a network namespace of its own (NAT rules of the host tax loopback). Prints a line a round
 # and the medians: requests per second, and CPU microseconds (user + system) per request of the proxy.
 set -euo pipefail
+NAME=lb_bench
+# shellcheck source=tests/bench/bench.bash
+source "$(dirname "$0")/bench.bash"
 
 program=$(realpath "$1")
 rounds=${2:-5}
 seconds=${3:-5}
 case "$rounds$seconds" in *[!0-9]*) echo "ROUNDS and SECONDS are whole numbers" >&2; exit 2 ;; esac
-for tool in wrk haproxy unshare ip; do
-    command -v "$tool" >/dev/null || { echo "lb_bench: $tool is missing (apt-get install wrk haproxy iproute2)" >&2; exit 1; }
-done
-if [ "${LB_BENCH_INSIDE:-}" != 1 ]; then
-    LB_BENCH_INSIDE=1 exec unshare -n "$0" "$program" "$rounds" "$seconds"
-fi
-ip link set lo up
-
-dir=$(mktemp -d)
-pids=()
-clean_up() {
-    for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-    wait
-    rm -rf "$dir"
-}
-trap clean_up EXIT
+need "wrk haproxy iproute2" wrk haproxy unshare ip
+in_own_namespace "$program" "$rounds" "$seconds"
+begin
 
 for i in 1 2 3; do
     "$program" server --listen "127.0.0.1:610$i" --name "Server$i" --log-level error &

@@ -15,6 +15,9 @@
 # difference from wrk; of six rounds the least and the most of the differences hold their median
 # with 97 %.
 set -euo pipefail
+NAME=load_bench
+# shellcheck source=tests/bench/bench.bash
+source "$(dirname "$0")/bench.bash"
 
 program=$(realpath "$1")
 rounds=${2:-5}
@@ -22,25 +25,9 @@ seconds=${3:-2}
 in_flight=${4:-64}
 case "$rounds$seconds$in_flight" in *[!0-9]*) echo "ROUNDS, SECONDS and IN_FLIGHT are whole numbers" >&2; exit 2 ;; esac
 pace=2000
-for tool in wrk h2load hey unshare ip; do
-    command -v "$tool" >/dev/null || {
-        echo "load_bench: $tool is missing (apt-get install wrk nghttp2-client hey iproute2)" >&2
-        exit 1
-    }
-done
-if [ "${LOAD_BENCH_INSIDE:-}" != 1 ]; then
-    LOAD_BENCH_INSIDE=1 exec unshare -n "$0" "$program" "$rounds" "$seconds" "$in_flight"
-fi
-ip link set lo up
-
-dir=$(mktemp -d)
-pids=()
-clean_up() {
-    for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-    wait
-    rm -rf "$dir"
-}
-trap clean_up EXIT
+need "wrk nghttp2-client hey iproute2" wrk h2load hey unshare ip
+in_own_namespace "$program" "$rounds" "$seconds" "$in_flight"
+begin
 
 "$program" server --listen 127.0.0.1:6101 --name Server1 --log-level error &
 pids+=($!)

@@ -96,17 +96,21 @@ service() { # NAME
         --filter "label=com.docker.compose.service=$1"
 }
 
-# The servers that the engine runs, by name, sorted.
-running() {
-    docker ps --filter "label=quoit.cluster=$QUOIT_CLUSTER-$STORE" --format '{{.Names}}' |
-        sed "s/^$QUOIT_PREFIX//" | sort
+# The servers that the engine has, by name, sorted. A line without a name is no container: engine
+# 20.10 may go on listing one that it has removed, which nothing else in it knows any more.
+servers_of_engine() { # [MORE OPTIONS OF docker ps]
+    docker ps "$@" --filter "label=quoit.cluster=$QUOIT_CLUSTER-$STORE" --format '{{.Names}}' |
+        sed -e '/^$/d' -e "s/^$QUOIT_PREFIX//" | sort
 }
 
-# What the LB says and what the engine runs are the same.
+# Those that it runs.
+running() {
+    servers_of_engine
+}
+
+# What the LB says, what the engine runs and what it has are the same.
 agree() {
-    [ "$(names 2>/dev/null | sort)" = "$(running)" ] &&
-        [ "$(running)" = "$(docker ps --all --filter "label=quoit.cluster=$QUOIT_CLUSTER-$STORE" \
-            --format '{{.Names}}' | sed "s/^$QUOIT_PREFIX//" | sort)" ]
+    [ "$(names 2>/dev/null | sort)" = "$(running)" ] && [ "$(running)" = "$(servers_of_engine --all)" ]
 }
 
 # SIGKILL to a container's first process from outside, which the engine takes for a crash.

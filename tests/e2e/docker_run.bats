@@ -68,7 +68,7 @@ nothing_of_runs() {
 }
 
 @test "a run that is interrupted leaves no container" {
-    QUOIT_E2E_MARK=$mark QUOIT=$QUOIT tools/with-spawner "$QUOIT" run LB-A2-rate \
+    env QUOIT_E2E_MARK="$mark" QUOIT="$QUOIT" tools/with-spawner "$QUOIT" run LB-A2-rate \
         --results "$dir/results" --set cluster.spawner=docker >"$dir/run.log" 2>&1 3>&- &
     local runner=$!
     within 60 eval '[ -n "$(docker ps --quiet --filter "name=^run$runner-")" ]'

@@ -35,10 +35,26 @@ blocks() {
 @test "every figure of the page is there, from a clean build, as its manifest says" {
     while read -r file; do
         [ -e "docs/$file" ] || { echo "docs/$file is missing"; false; }
-    done < <(grep -o 'hashing/[A-Za-z0-9_/.-]*' "$doc" | sort -u)
+    done < <(grep -ho 'hashing/[A-Za-z0-9_/.-]*' "$doc" README.md | sort -u)
     for manifest in docs/hashing/*/manifest.json; do
         jq -e '.quoit.dirty == false and .interrupted == false and .seed == 1' "$manifest" >/dev/null
         jq -r '.files[] | "\(.sha256)  \(.name)"' "$manifest" |
             (cd "${manifest%/*}" && sha256sum --quiet --check)
     done
+}
+
+@test "the table of times has the figures of the rows beside it" {
+    wanted=$(awk -F'\t' '
+        function shown(x) { return sprintf(x < 100 ? "%.1f" : "%.0f", x) }
+        NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
+        { name = $column["placement"]; n = $column["servers"]
+          if (!(name in seen)) { seen[name] = 1; order[++n_names] = name }
+          hot[name, n] = $column["hot_ns"]; batch[name, n] = $column["batch_ns"]
+          cold[name, n] = $column["cold_ns"] }
+        END { for (i = 1; i <= n_names; i++) { p = order[i]
+              printf "| %s | %s | %s | %s | %s | %s |\n", p, shown(hot[p, 10]), shown(hot[p, 1000]),
+                  shown(batch[p, 10]), shown(batch[p, 1000]), shown(cold[p, 1000]) } }' \
+        docs/hashing/H3/rows.tsv)
+    [ -n "$wanted" ]
+    diff -u <(echo "$wanted") <(sed -n '/^| ns a lookup/,/^$/p' "$doc" | sed '1,2d;/^$/d')
 }

@@ -9,6 +9,12 @@ bats_require_minimum_version 1.5.0
 QUOIT=${QUOIT:-$BATS_TEST_DIRNAME/../../build/release/quoit}
 NC=$(type -P nc.openbsd || echo nc)
 
+# ---- a database ----------------------------------------------------------------------------------
+
+# The smallest in which shards and servers differ: three of each, two replicas a shard.
+THREE_SHARDS='[{"Stud_id_low":0,"Shard_id":"sh1","Shard_size":4096},{"Stud_id_low":4096,"Shard_id":"sh2","Shard_size":4096},{"Stud_id_low":8192,"Shard_id":"sh3","Shard_size":4096}]'
+ON_THREE_SERVERS='{"Server0":["sh1","sh2"],"Server1":["sh2","sh3"],"Server2":["sh1","sh3"]}'
+
 # ---- life ----------------------------------------------------------------------------------------
 
 # Makes `dir`, private to the test or, called in setup_file, to the file's tests.

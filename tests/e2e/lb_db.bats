@@ -3,8 +3,6 @@
 # that die under writes, about its own death, and about a stop of everything.
 
 SCHEMA='{"columns":["Stud_id","Stud_name","Stud_marks"],"dtypes":["Number","String","String"]}'
-SHARDS='[{"Stud_id_low":0,"Shard_id":"sh1","Shard_size":4096},{"Stud_id_low":4096,"Shard_id":"sh2","Shard_size":4096},{"Stud_id_low":8192,"Shard_id":"sh3","Shard_size":4096}]'
-SERVERS='{"Server0":["sh1","sh2"],"Server1":["sh2","sh3"],"Server2":["sh1","sh3"]}'
 
 setup() {
     load helper
@@ -20,12 +18,12 @@ say() { # METHOD /PATH BODY
 }
 
 init() { # [SERVERS [N [MORE]]]
-    say POST /init "{\"N\":${2:-3},\"schema\":$SCHEMA,\"shards\":$SHARDS${1:+,\"servers\":$1}${3:-}}"
+    say POST /init "{\"N\":${2:-3},\"schema\":$SCHEMA,\"shards\":$THREE_SHARDS${1:+,\"servers\":$1}${3:-}}"
 }
 
 configured() { # OPTION…
     start_lb --servers 0 "$@"
-    init "$SERVERS"
+    init "$ON_THREE_SERVERS"
     answered 200 '{"message":"Configured Database","status":"success"}'
 }
 
@@ -98,7 +96,7 @@ on_each_store() { # COMMAND
 contracts_calls() {
     local method
     get /status
-    answered 200 "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$SHARDS,\"servers\":$SERVERS}"
+    answered 200 "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$THREE_SHARDS,\"servers\":$ON_THREE_SERVERS}"
     say POST /write "{\"data\":[$(row 2255),$(row 1000),$(row 8889),$(row 5000)]}"
     answered 200 '{"message":"4 Data entries added","status":"success"}'
     for method in GET POST; do
@@ -172,7 +170,7 @@ EOF
 
 @test "the servers of a database are the cluster of Part 1 as well" {
     start_lb --servers 3
-    init "$SERVERS"
+    init "$ON_THREE_SERVERS"
     [ "$code" = 200 ]
     within 5 eval '[ "$(n_marked server)" -eq 3 ]'
     get /rep
@@ -292,15 +290,15 @@ EOF
     refused_with 400 "JSON"
     say POST /init '[]'
     refused_with 400 "object"
-    say POST /init "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$SHARDS,\"server\":{}}"
+    say POST /init "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$THREE_SHARDS,\"server\":{}}"
     refused_with 400 "'server' is not known"
-    say POST /init "{\"schema\":$SCHEMA,\"shards\":$SHARDS}"
+    say POST /init "{\"schema\":$SCHEMA,\"shards\":$THREE_SHARDS}"
     refused_with 400 '\"N\" is missing'
-    say POST /init "{\"N\":0,\"schema\":$SCHEMA,\"shards\":$SHARDS}"
+    say POST /init "{\"N\":0,\"schema\":$SCHEMA,\"shards\":$THREE_SHARDS}"
     refused_with 400 '\"N\" is 0'
-    say POST /init "{\"N\":1,\"shards\":$SHARDS}"
+    say POST /init "{\"N\":1,\"shards\":$THREE_SHARDS}"
     refused_with 400 '\"schema\" is missing'
-    say POST /init "{\"N\":1,\"schema\":{\"columns\":[\"a\"],\"dtypes\":[\"Blob\"]},\"shards\":$SHARDS}"
+    say POST /init "{\"N\":1,\"schema\":{\"columns\":[\"a\"],\"dtypes\":[\"Blob\"]},\"shards\":$THREE_SHARDS}"
     refused_with 400 "type of column 'a'"
     say POST /init "{\"N\":1,\"schema\":$SCHEMA,\"shards\":[]}"
     refused_with 400 '\"shards\" is empty'
@@ -310,7 +308,7 @@ EOF
     refused_with 400 "shard 'sh9', which is not defined"
     init '{"Server0":["sh1","sh2"]}' 1
     refused 400 "shard 'sh3' has no server"
-    init "$SERVERS" 2
+    init "$ON_THREE_SERVERS" 2
     refused_with 400 "3 servers are named"
     init '' 2 ',"replicas":3'
     refused_with 400 "3 replicas"
@@ -323,9 +321,9 @@ EOF
     ask GET /init
     [ "$code" = 405 ]
     [ "$(names)" = "$before" ]
-    init "$SERVERS"
+    init "$ON_THREE_SERVERS"
     [ "$code" = 200 ]
-    init "$SERVERS"
+    init "$ON_THREE_SERVERS"
     refused 409 "the database is configured already"
 }
 
@@ -370,13 +368,13 @@ EOF
     PROGRAM=$dir/quoit start_lb --servers 1
     before=$(names)
     mv "$dir/quoit" "$dir/away" # no server can be started any more
-    init "$SERVERS"
+    init "$ON_THREE_SERVERS"
     refused_with 503 "nothing was changed"
     [ "$(names)" = "$before" ]
     ask GET /status
     [ "$code" = 409 ]
     mv "$dir/away" "$dir/quoit"
-    init "$SERVERS"
+    init "$ON_THREE_SERVERS"
     [ "$code" = 200 ]
 }
 

@@ -2,8 +2,6 @@
 # quoit load --workload: the database's workloads against a real cluster, and what they prove of it.
 
 SCHEMA='{"columns":["Stud_id","Stud_name","Stud_marks"],"dtypes":["Number","String","Number"]}'
-SHARDS='[{"Stud_id_low":0,"Shard_id":"sh1","Shard_size":4096},{"Stud_id_low":4096,"Shard_id":"sh2","Shard_size":4096},{"Stud_id_low":8192,"Shard_id":"sh3","Shard_size":4096}]'
-SERVERS='{"Server0":["sh1","sh2"],"Server1":["sh2","sh3"],"Server2":["sh1","sh3"]}'
 
 setup() {
     load helper
@@ -16,7 +14,7 @@ teardown() {
 
 configured() { # OPTION…
     start_lb --servers 0 "$@"
-    ask POST /init --data-binary "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$SHARDS,\"servers\":$SERVERS}"
+    ask POST /init --data-binary "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$THREE_SHARDS,\"servers\":$ON_THREE_SERVERS}"
     [ "$code" = 200 ]
 }
 

@@ -86,6 +86,17 @@ refuses() { # WORDS-OF-REASON ARGUMENT…
     done
 }
 
+@test "list says what each placement can do" {
+    run "$QUOIT" ring list --capabilities
+    [ "$status" -eq 0 ]
+    grep -qE '^ +ring +always +yes, least moves +no +no$' <<<"$output"
+    grep -qE '^ +jump +at the end +no +no +no$' <<<"$output"
+    grep -qE '^ +memento +step by step +no +yes +no$' <<<"$output"
+    "$QUOIT" ring list --json |
+        jq -e '[.placements[] | select(.name == "bounded").capabilities[]] | index("load-aware")'
+    refuses "--capabilities is not for shares" shares --capabilities
+}
+
 @test "usage errors say what is wrong and exit 2" {
     refuses "too few arguments"
     refuses "did you mean 'shares'" share

@@ -1,11 +1,19 @@
 #include "tests/support/run_fixture.h"
 
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <cmocka.h>
+
+#include "core/json.h"
 #include "core/mem.h"
+#include "experiments/outcome.h"
 #include "experiments/shares.h"
 
 const char run_fixture_ini[] = "[experiment]\n"
@@ -106,4 +114,26 @@ void run_fixture_close(struct run_fixture *fixture)
         sample_done(&fixture->run.samples[i]);
     free(fixture->run.samples);
     experiment_done(&fixture->experiment);
+}
+
+cJSON *run_fixture_result(struct run_fixture *fixture)
+{
+    struct summary summary;
+    struct buf text;
+    assert_int_equal(summary_make(&fixture->run, &summary, NULL), 0);
+    cJSON *made = outcome_make(&fixture->run, &summary);
+    buf_init(&text, 0);
+    json_print(&text, made, false);
+    cJSON_Delete(made);
+    cJSON *result = json_parse(buf_head(&text), buf_len(&text), NULL);
+    assert_non_null(result);
+    buf_done(&text);
+    summary_done(&summary);
+    return result;
+}
+
+void run_fixture_expect(struct buf *printed, const char *text)
+{
+    if (!strstr(buf_str(printed), text))
+        fail_msg("no '%s' in:\n%s", text, buf_str(printed));
 }

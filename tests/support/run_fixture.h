@@ -2,6 +2,9 @@
 #ifndef QUOIT_TESTS_SUPPORT_RUN_FIXTURE_H
 #define QUOIT_TESTS_SUPPORT_RUN_FIXTURE_H
 
+#include <cjson/cJSON.h>
+
+#include "core/buf.h"
 #include "experiments/run.h"
 
 struct run_fixture {
@@ -16,6 +19,10 @@ struct run_fixture {
  * experiment_parse(), NULL-ended, or NULL. Dies when they do not parse. */
 void run_fixture_open(struct run_fixture *fixture, unsigned repeats, const char *const *overrides);
 void run_fixture_close(struct run_fixture *fixture);
+/* Its result, read back from its text, as a report reads it. A new tree. */
+cJSON *run_fixture_result(struct run_fixture *fixture);
+/* Fails unless the text stands in what was printed. */
+void run_fixture_expect(struct buf *printed, const char *text);
 /* The text of the experiment above. */
 extern const char run_fixture_ini[];
 

@@ -331,6 +331,27 @@ static void file_lock_names_the_path_it_could_not_open(void **state)
     assert_non_null(strstr(err.message, "/nowhere/lock"));
 }
 
+static void file_reads_a_first_line_without_its_end(void **state)
+{
+    static const struct {
+        const char *content, *line;
+    } cases[] = {
+        {"one\ntwo\n", "one"}, {"no end", "no end"}, {"\n", ""}, {"12345678901", "1234567"}};
+    char line[8];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(
+            file_write_atomic(in_folder("line"), cases[i].content, strlen(cases[i].content), NULL),
+            0);
+        assert_true(file_read_line(in_folder("line"), line, sizeof(line)));
+        assert_string_equal(line, cases[i].line);
+    }
+    assert_int_equal(file_write_atomic(in_folder("line"), "", 0, NULL), 0);
+    assert_false(file_read_line(in_folder("line"), line, sizeof(line)));
+    assert_false(file_read_line("/nowhere/line", line, sizeof(line)));
+}
+
 #define in_a_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -340,6 +361,7 @@ int main(void)
         in_a_folder(file_read_appends),
         in_a_folder(file_read_holds_the_buffers_limit),
         in_a_folder(file_read_names_the_path_it_could_not_read),
+        in_a_folder(file_reads_a_first_line_without_its_end),
         in_a_folder(file_write_that_fails_halfway_leaves_the_old_file),
         in_a_folder(file_write_fails_without_a_trace),
         in_a_folder(file_write_replaces_a_link_and_not_what_it_points_to),

@@ -92,23 +92,12 @@ static struct course_event *event_of(size_t sample)
 
 static void make_result(void)
 {
-    struct summary summary;
-    struct buf text;
-    assert_int_equal(summary_make(&fixture.run, &summary, NULL), 0);
-    cJSON *made = outcome_make(&fixture.run, &summary);
-    buf_init(&text, 0);
-    json_print(&text, made, false);
-    cJSON_Delete(made);
-    result = json_parse(buf_head(&text), buf_len(&text), NULL);
-    assert_non_null(result);
-    buf_done(&text);
-    summary_done(&summary);
+    result = run_fixture_result(&fixture);
 }
 
 static void expect(const char *text)
 {
-    if (!strstr(buf_str(&out), text))
-        fail_msg("no '%s' in:\n%s", text, buf_str(&out));
+    run_fixture_expect(&out, text);
 }
 
 static void expect_one_reason(const char *wanted)

@@ -37,17 +37,7 @@ static struct buf out;
 /* The result of the fixture, read back from its text. */
 static cJSON *result_now(void)
 {
-    struct summary summary;
-    struct buf text;
-    assert_int_equal(summary_make(&fixture.run, &summary, NULL), 0);
-    cJSON *made = outcome_make(&fixture.run, &summary);
-    buf_init(&text, 0);
-    json_print(&text, made, false);
-    cJSON_Delete(made);
-    cJSON *result = json_parse(buf_head(&text), buf_len(&text), NULL);
-    assert_non_null(result);
-    buf_done(&text);
-    summary_done(&summary);
+    cJSON *result = run_fixture_result(&fixture);
     buf_clear(&out);
     return result;
 }
@@ -66,8 +56,7 @@ static cJSON *result_of(unsigned repeats, bool published)
 
 static void expect(const char *text)
 {
-    if (!strstr(buf_str(&out), text))
-        fail_msg("no '%s' in:\n%s", text, buf_str(&out));
+    run_fixture_expect(&out, text);
 }
 
 static const cJSON *point_of(const cJSON *result, int i)

@@ -24,18 +24,8 @@ static struct buf out;
 static cJSON *result_of(const char *const *overrides)
 {
     struct run_fixture fixture;
-    struct summary summary;
-    struct buf text;
     run_fixture_open(&fixture, 3, overrides);
-    assert_int_equal(summary_make(&fixture.run, &summary, NULL), 0);
-    cJSON *made = outcome_make(&fixture.run, &summary);
-    buf_init(&text, 0);
-    json_print(&text, made, false);
-    cJSON_Delete(made);
-    cJSON *result = json_parse(buf_head(&text), buf_len(&text), NULL);
-    assert_non_null(result);
-    buf_done(&text);
-    summary_done(&summary);
+    cJSON *result = run_fixture_result(&fixture);
     run_fixture_close(&fixture);
     buf_clear(&out);
     return result;
@@ -43,8 +33,7 @@ static cJSON *result_of(const char *const *overrides)
 
 static void expect(const char *text)
 {
-    if (!strstr(buf_str(&out), text))
-        fail_msg("no '%s' in:\n%s", text, buf_str(&out));
+    run_fixture_expect(&out, text);
 }
 
 static void title_of_a_figure_says_that_servers_were_containers(void **state)

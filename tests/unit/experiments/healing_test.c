@@ -55,9 +55,7 @@ static int set_up(void **state)
 {
     static const char *const overrides[] = {"axis.values=xxh64", "load.duration=9s",
                                             "experiment.measures=counts", NULL};
-    struct summary summary;
     struct err err;
-    struct buf text;
     (void)state;
     run_fixture_open(&fixture, N_REPEATS, overrides);
     struct event_list *events = &fixture.experiment.events;
@@ -68,15 +66,7 @@ static int set_up(void **state)
     fixture.experiment.figure.table = TABLE_STEPS;
     for (size_t i = 0; i < fixture.run.n_samples; i++)
         fill_course(&fixture.run.samples[i]);
-    assert_int_equal(summary_make(&fixture.run, &summary, NULL), 0);
-    cJSON *made = outcome_make(&fixture.run, &summary);
-    buf_init(&text, 0);
-    json_print(&text, made, false);
-    cJSON_Delete(made);
-    result = json_parse(buf_head(&text), buf_len(&text), NULL);
-    assert_non_null(result);
-    buf_done(&text);
-    summary_done(&summary);
+    result = run_fixture_result(&fixture);
     buf_init(&out, 0);
     return 0;
 }
@@ -105,8 +95,7 @@ static void close_to(const cJSON *pool, const char *key, double wanted)
 
 static void expect(const char *text)
 {
-    if (!strstr(buf_str(&out), text))
-        fail_msg("no '%s' in:\n%s", text, buf_str(&out));
+    run_fixture_expect(&out, text);
 }
 
 static void all_kills_of_all_repeats_are_one_distribution(void **state)

@@ -105,8 +105,7 @@ static int rewrite(const char *readme)
 
 static void expect(const char *text)
 {
-    if (!strstr(buf_str(&out), text))
-        fail_msg("no '%s' in:\n%s", text, buf_str(&out));
+    run_fixture_expect(&out, text);
 }
 
 static void expect_error(int status, int code, const char *text)

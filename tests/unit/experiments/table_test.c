@@ -19,18 +19,8 @@ static struct buf out;
 /* The result of a fixture, read back from its text. */
 static cJSON *result_of(unsigned repeats, const char *const *overrides)
 {
-    struct summary summary;
-    struct buf text;
     run_fixture_open(&fixture, repeats, overrides);
-    assert_int_equal(summary_make(&fixture.run, &summary, NULL), 0);
-    cJSON *made = outcome_make(&fixture.run, &summary);
-    buf_init(&text, 0);
-    json_print(&text, made, false);
-    cJSON_Delete(made);
-    cJSON *result = json_parse(buf_head(&text), buf_len(&text), NULL);
-    assert_non_null(result);
-    buf_done(&text);
-    summary_done(&summary);
+    cJSON *result = run_fixture_result(&fixture);
     run_fixture_close(&fixture);
     buf_clear(&out);
     return result;
@@ -38,8 +28,7 @@ static cJSON *result_of(unsigned repeats, const char *const *overrides)
 
 static void expect(const char *text)
 {
-    if (!strstr(buf_str(&out), text))
-        fail_msg("no '%s' in:\n%s", text, buf_str(&out));
+    run_fixture_expect(&out, text);
 }
 
 static void table_has_a_row_for_every_server_of_a_point(void **state)

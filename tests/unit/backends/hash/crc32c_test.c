@@ -6,28 +6,13 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "backends/hash.h"
 #include "core/crc32c.h"
-
-static struct hash_choice choice;
+#include "tests/support/hash_fixture.h"
 
 static int open_hash(void **state)
 {
     (void)state;
-    return hash_choice_parse("crc32c", &choice, NULL);
-}
-
-static int close_hash(void **state)
-{
-    (void)state;
-    hash_choice_done(&choice);
-    return 0;
-}
-
-static uint64_t hash_of(const void *bytes, size_t n, uint64_t seed)
-{
-    struct hash hash = choice.pair.request;
-    return hash.ops->bytes(hash.params, bytes, n, seed);
+    return hash_fixture_open("crc32c");
 }
 
 /* tests/unit/core/crc32c_test.c has the vectors. */
@@ -40,21 +25,11 @@ static void both_halves_are_the_checksum(void **state)
 
 static void it_is_linear(void **state)
 {
-    const struct hash hash = choice.pair.request;
+    const struct hash hash = hash_fixture();
     uint64_t flipped = hash_key(hash, 0) ^ hash_key(hash, 0x1234);
     (void)state;
     for (uint64_t key = 1; key < 1000; key++)
         assert_int_equal(hash_key(hash, key) ^ hash_key(hash, key ^ 0x1234), flipped);
-}
-
-static void a_number_is_hashed_as_its_little_endian_bytes(void **state)
-{
-    const struct hash hash = choice.pair.request;
-    const char key[8] = {0x40, 0x42, 0x0f};    /* 1000000 */
-    const char point[16] = {[0] = 3, [8] = 8}; /* member 3, virtual node 8 */
-    (void)state;
-    assert_int_equal(hash_key(hash, 1000000), hash_of(key, 8, 0));
-    assert_int_equal(hash_point(hash, 3, 8), hash_of(point, 16, 0));
 }
 
 int main(void)
@@ -64,5 +39,5 @@ int main(void)
         cmocka_unit_test(it_is_linear),
         cmocka_unit_test(a_number_is_hashed_as_its_little_endian_bytes),
     };
-    return cmocka_run_group_tests(tests, open_hash, close_hash);
+    return cmocka_run_group_tests(tests, open_hash, hash_fixture_close);
 }

@@ -6,28 +6,13 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "backends/hash.h"
 #include "backends/hash/murmur3.h"
-
-static struct hash_choice choice;
+#include "tests/support/hash_fixture.h"
 
 static int open_hash(void **state)
 {
     (void)state;
-    return hash_choice_parse("murmur3", &choice, NULL);
-}
-
-static int close_hash(void **state)
-{
-    (void)state;
-    hash_choice_done(&choice);
-    return 0;
-}
-
-static uint64_t hash_of(const void *bytes, size_t n, uint64_t seed)
-{
-    struct hash hash = choice.pair.request;
-    return hash.ops->bytes(hash.params, bytes, n, seed);
+    return hash_fixture_open("murmur3");
 }
 
 /* SMHasher's verification of an implementation: keys of 0, 1, … 255 bytes (0, 1, 2, …) under the
@@ -62,24 +47,10 @@ static void the_hash_is_the_low_word(void **state)
     assert_int_equal(hash_of("", 0, 0), 0);
 }
 
-static void a_number_is_hashed_as_its_little_endian_bytes(void **state)
-{
-    const struct hash hash = choice.pair.request;
-    const char key[8] = {0x40, 0x42, 0x0f};    /* 1000000 */
-    const char point[16] = {[0] = 3, [8] = 8}; /* member 3, virtual node 8 */
-    (void)state;
-    assert_int_equal(hash_key(hash, 1000000), hash_of(key, 8, 0));
-    assert_int_equal(hash_point(hash, 3, 8), hash_of(point, 16, 0));
-}
-
 static void the_seed_option_is_added_to_the_callers(void **state)
 {
-    struct hash_choice seeded;
     (void)state;
-    assert_int_equal(hash_choice_parse("murmur3:seed=5", &seeded, NULL), 0);
-    struct hash hash = seeded.pair.request;
-    assert_int_equal(hash.ops->bytes(hash.params, "abc", 3, 2), hash_of("abc", 3, 7));
-    hash_choice_done(&seeded);
+    assert_int_equal(hash_of_choice("murmur3:seed=5", "abc", 3, 2), hash_of("abc", 3, 7));
 }
 
 int main(void)
@@ -90,5 +61,5 @@ int main(void)
         cmocka_unit_test(a_number_is_hashed_as_its_little_endian_bytes),
         cmocka_unit_test(the_seed_option_is_added_to_the_callers),
     };
-    return cmocka_run_group_tests(tests, open_hash, close_hash);
+    return cmocka_run_group_tests(tests, open_hash, hash_fixture_close);
 }

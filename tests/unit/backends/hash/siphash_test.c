@@ -6,27 +6,12 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "backends/hash.h"
-
-static struct hash_choice choice;
+#include "tests/support/hash_fixture.h"
 
 static int open_hash(void **state)
 {
     (void)state;
-    return hash_choice_parse("siphash", &choice, NULL);
-}
-
-static int close_hash(void **state)
-{
-    (void)state;
-    hash_choice_done(&choice);
-    return 0;
-}
-
-static uint64_t hash_of(const void *bytes, size_t n, uint64_t seed)
-{
-    struct hash hash = choice.pair.request;
-    return hash.ops->bytes(hash.params, bytes, n, seed);
+    return hash_fixture_open("siphash");
 }
 
 /* The reference implementation's vectors: key 00 01 … 0f, messages 00 01 … of n bytes. That of 15
@@ -58,16 +43,6 @@ static void another_key_makes_another_hash(void **state)
     hash_choice_done(&zero);
 }
 
-static void a_number_is_hashed_as_its_little_endian_bytes(void **state)
-{
-    const struct hash hash = choice.pair.request;
-    const char key[8] = {0x40, 0x42, 0x0f};    /* 1000000 */
-    const char point[16] = {[0] = 3, [8] = 8}; /* member 3, virtual node 8 */
-    (void)state;
-    assert_int_equal(hash_key(hash, 1000000), hash_of(key, 8, 0));
-    assert_int_equal(hash_point(hash, 3, 8), hash_of(point, 16, 0));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,5 +50,5 @@ int main(void)
         cmocka_unit_test(another_key_makes_another_hash),
         cmocka_unit_test(a_number_is_hashed_as_its_little_endian_bytes),
     };
-    return cmocka_run_group_tests(tests, open_hash, close_hash);
+    return cmocka_run_group_tests(tests, open_hash, hash_fixture_close);
 }

@@ -6,27 +6,12 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "backends/hash.h"
-
-static struct hash_choice choice;
+#include "tests/support/hash_fixture.h"
 
 static int open_hash(void **state)
 {
     (void)state;
-    return hash_choice_parse("wyhash", &choice, NULL);
-}
-
-static int close_hash(void **state)
-{
-    (void)state;
-    hash_choice_done(&choice);
-    return 0;
-}
-
-static uint64_t hash_of(const void *bytes, size_t n, uint64_t seed)
-{
-    struct hash hash = choice.pair.request;
-    return hash.ops->bytes(hash.params, bytes, n, seed);
+    return hash_fixture_open("wyhash");
 }
 
 /* Published with the reference implementation: the i-th text under the seed i. */
@@ -53,7 +38,7 @@ static void the_test_vectors_of_the_reference_pass(void **state)
 
 static void points_of_neighbours_differ(void **state)
 {
-    const struct hash hash = choice.pair.request;
+    const struct hash hash = hash_fixture();
     (void)state;
     assert_true(hash_point(hash, 1, 2) != hash_point(hash, 2, 1));
     assert_true(hash_point(hash, 0, 1) != hash_key(hash, 1));
@@ -61,12 +46,8 @@ static void points_of_neighbours_differ(void **state)
 
 static void the_seed_option_is_added_to_the_callers(void **state)
 {
-    struct hash_choice seeded;
     (void)state;
-    assert_int_equal(hash_choice_parse("wyhash:seed=5", &seeded, NULL), 0);
-    struct hash hash = seeded.pair.request;
-    assert_int_equal(hash.ops->bytes(hash.params, "abc", 3, 2), hash_of("abc", 3, 7));
-    hash_choice_done(&seeded);
+    assert_int_equal(hash_of_choice("wyhash:seed=5", "abc", 3, 2), hash_of("abc", 3, 7));
 }
 
 int main(void)
@@ -76,5 +57,5 @@ int main(void)
         cmocka_unit_test(points_of_neighbours_differ),
         cmocka_unit_test(the_seed_option_is_added_to_the_callers),
     };
-    return cmocka_run_group_tests(tests, open_hash, close_hash);
+    return cmocka_run_group_tests(tests, open_hash, hash_fixture_close);
 }

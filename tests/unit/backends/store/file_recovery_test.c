@@ -139,6 +139,14 @@ static void assert_opens_with(struct store_bed *bed, const struct store_rows *ro
     store_bed_assert_holds(bed, shard, rows);
 }
 
+/* Of one that is shut: it opens with these rows, and is closed for good. */
+static void close_holding(struct store_bed *bed, struct store_rows *rows)
+{
+    assert_opens_with(bed, rows);
+    store_rows_free(rows);
+    store_bed_close(bed);
+}
+
 static void assert_refused(struct store_bed *bed, int code, const char *path, size_t offset)
 {
     struct err err = {0};
@@ -337,9 +345,7 @@ static void a_segment_that_is_damaged_at_its_end_or_gone_is_refused(void **state
         put_back(&log);
         content_done(&log);
     }
-    assert_opens_with(&bed, &rows);
-    store_rows_free(&rows);
-    store_bed_close(&bed);
+    close_holding(&bed, &rows);
 }
 
 /* ---- snapshots ---- */
@@ -434,9 +440,7 @@ static void log_and_snapshots_do_not_grow_without_bound(void **state)
      * and the segment before and after. */
     assert_true(count_files(&bed, "log-") <= store->log.n_bytes / (32u << 10) + 4);
     store_bed_shut(&bed);
-    assert_opens_with(&bed, &rows);
-    store_rows_free(&rows);
-    store_bed_close(&bed);
+    close_holding(&bed, &rows);
 }
 
 static void what_a_crash_left_over_is_removed(void **state)
@@ -493,9 +497,7 @@ static void a_newer_format_is_refused_by_name(void **state)
         put_byte(&file, 8, WAL_VERSION);
         content_done(&file);
     }
-    assert_opens_with(&bed, &rows);
-    store_rows_free(&rows);
-    store_bed_close(&bed);
+    close_holding(&bed, &rows);
 }
 
 static void a_change_larger_than_a_segment_gets_one_of_its_size(void **state)
@@ -510,9 +512,7 @@ static void a_change_larger_than_a_segment_gets_one_of_its_size(void **state)
     assert_int_equal(store_bed_insert(&bed, shard, &rows), 0);
     assert_int_equal(store_bed_delete(&bed, shard, -1), 0);
     store_bed_shut(&bed);
-    assert_opens_with(&bed, &rows);
-    store_rows_free(&rows);
-    store_bed_close(&bed);
+    close_holding(&bed, &rows);
 }
 
 static void a_shard_made_again_does_not_have_its_old_rows(void **state)
