@@ -321,10 +321,45 @@ static enum store_submit submit_read(struct mysql_store *store, struct store_req
     return STORE_PENDING;
 }
 
+static bool is_up(const struct mysql_store *store)
+{
+    for (unsigned i = 0; i < store->n_slots; i++)
+        if (store->slots[i].state >= SLOT_IDLE)
+            return true;
+    return false;
+}
+
+/* Keys that no change has put there, nor is about to, are absent whatever is under way. */
+static bool is_surely_absent(const struct mysql_store *store, const struct store_request *request)
+{
+    const struct mysql_shard *shard = (const struct mysql_shard *)request->shard;
+    for (size_t i = 0; i < request->n_rows_in; i++)
+        if (mysql_filter_may_have(&shard->filter, request->rows[i].key))
+            return false;
+    return is_up(store);
+}
+
+static void note_keys(struct mysql_shard *shard, const struct store_request *request)
+{
+    for (size_t i = 0; i < request->n_rows_in; i++)
+        mysql_filter_add(&shard->filter, request->rows[i].key);
+}
+
+static enum store_submit submit_change(struct mysql_store *store, struct store_request *request)
+{
+    struct mysql_shard *shard = (struct mysql_shard *)request->shard;
+    if (request->op == STORE_ABSENT && is_surely_absent(store, request))
+        return STORE_DONE;
+    if (request->op == STORE_INSERT || request->op == STORE_REPLACE)
+        note_keys(shard, request);
+    mysql_queue_add(&shard->changes, request);
+    mysql_shard_waits(store, shard);
+    return STORE_PENDING;
+}
+
 static enum store_submit mysql_submit(struct store *base, struct store_request *request)
 {
     struct mysql_store *store = (struct mysql_store *)base;
-    struct mysql_shard *shard = (struct mysql_shard *)request->shard;
     enum store_submit submitted = STORE_PENDING;
     reset_request(request);
     switch (request->op) {
@@ -343,8 +378,7 @@ static enum store_submit mysql_submit(struct store *base, struct store_request *
     case STORE_DELETE:
     case STORE_REPLACE:
     case STORE_ABSENT:
-        mysql_queue_add(&shard->changes, request);
-        mysql_shard_waits(store, shard);
+        submitted = submit_change(store, request);
         break;
     }
     if (submitted == STORE_PENDING) {
@@ -357,6 +391,12 @@ static enum store_submit mysql_submit(struct store *base, struct store_request *
 /* ---- opening and closing -----------------------------------------------------------------------
  */
 
+void mysql_shard_free(struct mysql_shard *shard)
+{
+    mysql_filter_done(&shard->filter);
+    free(shard);
+}
+
 static void free_store(struct mysql_store *store)
 {
     for (unsigned i = 0; store->slots && i < store->n_slots; i++)
@@ -364,7 +404,7 @@ static void free_store(struct mysql_store *store)
     while (store->base.n_shards > 0) {
         struct store_shard *shard = store->base.shards[0];
         store_remove_shard(&store->base, shard);
-        free(shard);
+        mysql_shard_free((struct mysql_shard *)shard);
     }
     free(store->base.shards);
     free(store->slots);

@@ -395,6 +395,7 @@ static int compare_cells(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* NULL: nobody asked, since the key is surely absent. */
 static struct cell *find_cell(const struct mysql_batch *batch, int64_t key)
 {
     struct cell wanted = {.key = key};
@@ -412,7 +413,9 @@ static void make_cells(struct mysql_batch *batch)
             batch->cells[n++].key = request->low;
         else
             for (size_t j = 0; j < request->n_rows_in; j++)
-                batch->cells[n++].key = request->rows[j].key;
+                if (request->op != STORE_ABSENT ||
+                    mysql_filter_may_have(&batch->shard->filter, request->rows[j].key))
+                    batch->cells[n++].key = request->rows[j].key;
     }
     qsort(batch->cells, n, sizeof(*batch->cells), compare_cells);
     for (size_t i = 0; i < n; i++)
@@ -423,11 +426,13 @@ static void make_cells(struct mysql_batch *batch)
 /* Whether one of the request's keys is there: ->key is the smallest. */
 static bool find_conflict(const struct mysql_batch *batch, struct store_request *request)
 {
-    for (size_t i = 0; i < request->n_rows_in; i++)
-        if (find_cell(batch, request->rows[i].key)->is_there) {
+    for (size_t i = 0; i < request->n_rows_in; i++) {
+        const struct cell *cell = find_cell(batch, request->rows[i].key);
+        if (cell && cell->is_there) {
             request->key = request->rows[i].key;
             return true;
         }
+    }
     return false;
 }
 
@@ -592,7 +597,10 @@ static void begin(struct mysql_batch *batch)
         insert_all(batch);
     } else {
         make_cells(batch);
-        look(batch);
+        if (batch->n_cells > 0)
+            look(batch);
+        else
+            settle(batch);
     }
 }
 
@@ -626,6 +634,12 @@ static size_t texts_bytes(const struct store_request *request)
     return n_bytes;
 }
 
+/* Whether it only asks. */
+static bool asks(const struct mysql_batch *batch)
+{
+    return batch->changes[0].request->op == STORE_ABSENT;
+}
+
 /* Takes requests as long as they make one statement; at least one, and a REPLACE alone. */
 static void take_changes(struct mysql_batch *batch)
 {
@@ -640,6 +654,9 @@ static void take_changes(struct mysql_batch *batch)
     while (queue->first && batch->n_changes < most) {
         request = queue->first;
         if (request->op == STORE_DIGEST) /* of what is there when this batch is done */
+            break;
+        /* Beside inserts a question would have all of their keys asked for as well. */
+        if (batch->n_changes > 0 && (request->op == STORE_ABSENT) != asks(batch))
             break;
         n_bytes += texts_bytes(request);
         if (batch->n_changes > 0 &&
