@@ -63,7 +63,7 @@ BENCH_SRC := $(wildcard tests/bench/*_bench.c)
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 # Helpers: each test, benchmark and fuzz target is linked with those that it calls.
 SUPPORT_SRC := $(wildcard tests/support/*.c)
-DOCKER_BATS := $(wildcard tests/e2e/docker*.bats)
+DOCKER_BATS := $(wildcard tests/e2e/docker*.bats tests/e2e/swarm*.bats)
 BATS := $(filter-out $(DOCKER_BATS),$(wildcard tests/e2e/*.bats))
 ALL_SRC := $(SRC) $(TEMPLATE_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
 
@@ -126,7 +126,7 @@ KEEP_IF_SAME = cat >$@.$$$$ && if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv
 # missing that costs some file tests and no package manager.
 
 NO_BUILD_GOALS := help clean uninstall deps format compile_commands.json image image-mysql up down \
-	logs ps
+	logs ps swarm-up swarm-down swarm-logs swarm-ps
 GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 DEPS := build
 ifneq ($(filter check check-programs asan tsan coverage bench published,$(GOALS)),)
@@ -334,7 +334,7 @@ coverage: ## run the tests and report which lines they reach
 endif
 
 ##@ Containers
-.PHONY: image image-mysql up down logs ps
+.PHONY: image image-mysql up down logs ps swarm-up swarm-down swarm-logs swarm-ps
 
 # Names that docker-compose.yml knows them by.
 export QUOIT_IMAGE ?= quoit
@@ -361,6 +361,19 @@ logs: ## what its containers logged
 ps: ## its containers
 	@tools/compose ps
 
+# docs/deploy.md, Past one machine.
+swarm-up: ## the same on a Docker Swarm, from a manager of it (or of a new one): QUOIT_STORE=memory, file
+	@tools/swarm up
+
+swarm-down: ## stop that and remove it; PURGE=1 removes its state and the rows on this machine too
+	@tools/swarm down
+
+swarm-logs: ## what it logged, on every machine
+	@tools/swarm logs
+
+swarm-ps: ## where its servers are
+	@tools/swarm ps
+
 ##@ Check the source
 .PHONY: lint format
 
@@ -374,15 +387,20 @@ format: ## format every C file in place
 ##@ Measure and report
 .PHONY: experiments report report-check docs
 
-RUN_WITH := $(if $(filter docker,$(SPAWNER)),tools/with-spawner)
+# With a `quoit spawner` beside it, when servers are to be containers: all of them by SPAWNER=docker,
+# or those of one value of an axis. Needs an engine that answers.
+vary_spawner = $(shell grep -lsE '^vary *=.*cluster\.spawner' experiments/$(1).ini experiments/$(1)-*.ini)
+run_with = $(if $(or $(filter docker,$(SPAWNER)),$(call vary_spawner,$(1))),QUOIT=$(QUOIT) tools/with-spawner)
+RUN_SET := $(if $(SPAWNER),--set cluster.spawner=$(SPAWNER))
 
-# SPAWNER=docker: in containers (an engine that answers, and the image).
+# SPAWNER=docker: in containers.
 experiment-%: all ## run an experiment, e.g. experiment-A1: start, load, table, chart
-	@$(RUN_WITH) $(QUOIT) run $* $(RUN_ARGS)
+	@$(call run_with,$*) $(QUOIT) run $* $(RUN_SET) $(RUN_ARGS)
 
 # Those of the assignment, in one process, which goes on after an invalid one and tells at the end.
 experiments: all ## run the assignment's experiments A1 … A4
-	@$(RUN_WITH) $(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) $(RUN_ARGS)
+	@$(call run_with,A) $(QUOIT) run $(sort $(notdir $(basename $(wildcard experiments/A[1-4].ini)))) \
+		$(RUN_SET) $(RUN_ARGS)
 
 report: all ## write the charts and tables of README.md and report/ from the committed results
 	@$(QUOIT) report

@@ -10,7 +10,34 @@ FAMILY_DEFINE(hash);
 
 static struct hash hash_of_spec(const struct spec *spec)
 {
-    return (struct hash){.ops = (const struct hash_ops *)spec->part, .params = spec->params};
+    const struct hash_ops *ops = (const struct hash_ops *)spec->part;
+    struct hash hash = {.ops = ops, .params = spec->params};
+    if (ops->form)
+        hash.form = ops->form(spec->params);
+    return hash;
+}
+
+void hash_keys(const struct hash *hash, const uint64_t *keys, size_t n, uint64_t *ret_hashes)
+{
+    const struct hash_form form = hash->form; /* a copy: no store in the loops can change it */
+    switch (form.kind) {
+    case HASH_FORM_MIX64:
+        for (size_t i = 0; i < n; i++)
+            ret_hashes[i] = rng_mix64(keys[i] ^ form.c[0]);
+        break;
+    case HASH_FORM_POLYNOMIAL:
+        for (size_t i = 0; i < n; i++)
+            ret_hashes[i] = hash_form_polynomial(form.c, keys[i]);
+        break;
+    case HASH_FORM_XXH3:
+        for (size_t i = 0; i < n; i++)
+            ret_hashes[i] = hash_form_xxh3(form.c, keys[i]);
+        break;
+    case HASH_FORM_NONE:
+        for (size_t i = 0; i < n; i++)
+            ret_hashes[i] = hash->ops->key(hash->params, keys[i]);
+        break;
+    }
 }
 
 int hash_choice_parse(const char *text, struct hash_choice *ret_choice, struct err *err)

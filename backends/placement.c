@@ -266,6 +266,25 @@ size_t placement_arcs_of_table(const uint16_t *table, size_t n, struct placement
     return n;
 }
 
+#define LOOKUP_BATCH 128u /* keys: 1 kB of hashes on the stack */
+
+void placement_lookup_many(const struct placement *placement, const uint64_t *keys, size_t n,
+                           uint32_t *out)
+{
+    const struct placement_ops *ops = placement->ops;
+    if (!ops->lookup_hashes || placement->n_members == 0) {
+        for (size_t i = 0; i < n; i++)
+            out[i] = ops->lookup(placement, keys[i]);
+        return;
+    }
+    uint64_t hashes[LOOKUP_BATCH];
+    for (size_t at = 0; at < n; at += LOOKUP_BATCH) {
+        size_t n_batch = n - at < LOOKUP_BATCH ? n - at : LOOKUP_BATCH;
+        hash_keys(&placement->hashes.request, keys + at, n_batch, hashes);
+        ops->lookup_hashes(placement, hashes, n_batch, out + at);
+    }
+}
+
 void placement_count_keys(const struct placement *placement, uint64_t first, uint64_t last,
                           uint64_t *counts)
 {
@@ -273,11 +292,19 @@ void placement_count_keys(const struct placement *placement, uint64_t first, uin
         counts[i] = 0;
     if (placement->n_members == 0 || first > last)
         return;
-    for (uint64_t key = first;; key++) {
-        uint32_t member = placement_lookup(placement, key);
-        assert(member < placement->n_members);
-        counts[member]++;
-        if (key == last) /* not `key <= last`, which never ends at the last uint64 */
+    uint64_t keys[LOOKUP_BATCH];
+    uint32_t owners[LOOKUP_BATCH];
+    for (uint64_t key = first;;) {
+        size_t n = 0;
+        do
+            keys[n++] = key;
+        while (key++ != last && n < LOOKUP_BATCH);
+        placement_lookup_many(placement, keys, n, owners);
+        for (size_t i = 0; i < n; i++) {
+            assert(owners[i] < placement->n_members);
+            counts[owners[i]]++;
+        }
+        if (keys[n - 1] == last) /* not `key > last`, which the last uint64 never is */
             break;
     }
 }

@@ -72,6 +72,10 @@ struct placement_ops {
     void (*free)(struct placement *placement);
     /* Required. Index of the key's member, PLACEMENT_NONE when there is none. */
     uint32_t (*lookup)(const struct placement *placement, uint64_t key);
+    /* Optional, for those that know a key by its request hash alone: `lookup` of n keys, n ≥ 0,
+     * given their request hashes. For placement_lookup_many(). There is at least one member. */
+    void (*lookup_hashes)(const struct placement *placement, const uint64_t *hashes, size_t n,
+                          uint32_t *out);
     /* Required. Up to n distinct members in order of preference, out[0] being lookup's. Returns how
      * many were written: min(n, members). */
     size_t (*lookup_n)(const struct placement *placement, uint64_t key, size_t n, uint32_t *out);
@@ -142,6 +146,11 @@ static inline uint32_t placement_lookup(const struct placement *placement, uint6
 {
     return placement->ops->lookup(placement, key);
 }
+
+/* placement_lookup() of n keys into out[n], for those that have many at once: some times faster, as
+ * calls are made for a batch and what one key waits for is spent on the others. */
+void placement_lookup_many(const struct placement *placement, const uint64_t *keys, size_t n,
+                           uint32_t *out);
 
 /* lookup_n of a placement whose members named domains: in the order of preference, first the best
  * member of each domain, then the others. Hence one domain twice only when n exceeds them. */

@@ -31,6 +31,11 @@ struct spawner_request {
                          whose servers see another file system than we */
     bool data_is_new; /* nobody used that number before: what is found under it is a former
                          cluster's, and goes */
+    /* Servers that share one of these numbers are better not lost together (replicas of one shard):
+     * a spawner of many machines keeps them on different ones, where there are enough. Borrowed
+     * during the call. */
+    const uint32_t *groups;
+    size_t n_groups;
 };
 
 /* A running server, as told to the handler and kept in the state file. */

@@ -252,6 +252,7 @@ static void add_cost_columns(struct grid *grid, const struct comparison *c)
 {
     (void)c;
     grid_add_column(grid, "hot, ns", true);
+    grid_add_column(grid, "batch, ns", true);
     grid_add_column(grid, "cold, ns", true);
     grid_add_column(grid, "bytes", true);
     grid_add_column(grid, "build, µs", true);
@@ -263,6 +264,7 @@ static void add_cost(struct grid *grid, const struct comparison *c, const struct
     (void)c;
     const struct ring_cost *cost = &row->figures.cost;
     add_number(grid, "", 1, cost->hot_ns);
+    add_number(grid, "", 1, cost->batch_ns);
     add_number(grid, "", 0, cost->cold_ns);
     grid_add(grid, "%zu", cost->bytes);
     add_number(grid, "", 1, cost->build_us);

@@ -93,8 +93,9 @@ static const struct cli_verb run_definition = {
     .details =
         "NAME is an experiment or a suite of them: A1 runs LB-A1, DB-A1 and two more.\n"
         "\n"
-        "Each sample is a fresh cluster of this machine's processes under load; samples are taken\n"
-        "in random order. The table goes to stdout, progress to stderr, everything to\n"
+        "Each sample is a fresh cluster of this machine's processes under load, or of containers\n"
+        "(--set cluster.spawner=docker, under tools/with-spawner); samples are taken in random\n"
+        "order. The table goes to stdout, progress to stderr, everything to\n"
         "results/NAME/UTC-COMMIT: manifest.json, result.json, samples.tsv, latency.hgrm, *.svg.\n"
         "\n"
         "A run is INVALID when requests failed or were lost, servers were replaced, the counts do\n"

@@ -1,9 +1,14 @@
 /* quoit spawner: makes servers as containers for a load balancer that must not hold the engine. */
+#include <string.h>
+
 #include "backends/spawner/docker_wire.h"
 #include "cmd/log_options.h"
 #include "cmd/verbs.h"
 #include "core/name.h"
 #include "spawnerd/spawnerd.h"
+
+/* The names of config objects end after 64. */
+#define MAX_SWARM_CLUSTER_BYTES 32
 
 struct spawner_options {
     const char *socket;
@@ -12,6 +17,8 @@ struct spawner_options {
     const char *network;
     const char *cluster;
     const char *prefix;
+    bool swarm;
+    const char *node_label;
     uint64_t memory_bytes;
     uint64_t n_pids;
     struct log_options log;
@@ -42,7 +49,8 @@ static const struct option_def options[] = {
      .offset = offsetof(struct spawner_options, network),
      .metavar = "NAME",
      .fallback = "n1",
-     .help = "The network that servers are in, the load balancer too"},
+     .help = "The network that servers are in, the load balancer too; with --swarm an overlay "
+             "network, or host: the nodes' own addresses"},
     {.name = "cluster",
      .type = OPTION_STRING,
      .offset = offsetof(struct spawner_options, cluster),
@@ -55,6 +63,16 @@ static const struct option_def options[] = {
      .offset = offsetof(struct spawner_options, prefix),
      .metavar = "TEXT",
      .help = "Put before a server's name to make its container's; its hostname stays its name"},
+    {.name = "swarm",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct spawner_options, swarm),
+     .help = "Make each server a service of the Docker Swarm that the engine manages, spread over "
+             "its nodes (the load balancer's --spawner swarm)"},
+    {.name = "node-label",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct spawner_options, node_label),
+     .metavar = "KEY[=VALUE]",
+     .help = "With --swarm: only nodes with this label get servers"},
     {.name = "memory",
      .type = OPTION_BYTES,
      .offset = offsetof(struct spawner_options, memory_bytes),
@@ -78,7 +96,7 @@ static int run(int argc, char **argv);
 
 static const struct cli_verb spawner_verb = {
     .name = "spawner",
-    .summary = "make servers as containers for a load balancer",
+    .summary = "make servers as containers or Swarm services for a load balancer",
     .usage = "[options]",
     .details =
         "Alone holds the container engine's socket, and with it root on the machine: the load\n"
@@ -99,6 +117,16 @@ static int run(int argc, char **argv)
         return cli_usage_error(&spawner_verb, "--cluster: '%s' is no name", opts.cluster);
     if (!name_valid(opts.network))
         return cli_usage_error(&spawner_verb, "--network: '%s' is no name", opts.network);
+    if (opts.swarm && strlen(opts.cluster) > MAX_SWARM_CLUSTER_BYTES)
+        return cli_usage_error(&spawner_verb, "--cluster: in a swarm it has at most %d bytes",
+                               MAX_SWARM_CLUSTER_BYTES);
+    if (!opts.swarm && strcmp(opts.network, "host") == 0)
+        return cli_usage_error(&spawner_verb, "--network: host is for --swarm alone");
+    if (!opts.swarm && opts.node_label)
+        return cli_usage_error(&spawner_verb, "--node-label is for --swarm alone");
+    if (opts.node_label && (!opts.node_label[0] || opts.node_label[0] == '='))
+        return cli_usage_error(&spawner_verb, "--node-label: '%s' is no KEY or KEY=VALUE",
+                               opts.node_label);
     if (opts.prefix && opts.prefix[0] && !name_valid(opts.prefix))
         return cli_usage_error(&spawner_verb, "--prefix: '%s' begins no name", opts.prefix);
     log_options_apply(&opts.log);
@@ -108,6 +136,8 @@ static int run(int argc, char **argv)
                                            .network = opts.network,
                                            .cluster = opts.cluster,
                                            .prefix = opts.prefix ? opts.prefix : "",
+                                           .swarm = opts.swarm,
+                                           .node_label = opts.node_label ? opts.node_label : "",
                                            .memory_bytes = opts.memory_bytes,
                                            .n_pids = opts.n_pids};
     int rc = spawnerd_run(&config, &err);

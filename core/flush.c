@@ -1,10 +1,7 @@
 #include "core/flush.h"
 
-static void run(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+void flusher_run(struct flusher *flusher)
 {
-    (void)loop;
-    (void)events;
-    struct flusher *flusher = prepare->data;
     while (flusher->first) {
         struct flush_item *item = flusher->first;
         flusher_remove(flusher, item);
@@ -12,12 +9,19 @@ static void run(struct ev_loop *loop, struct ev_prepare *prepare, int events)
     }
 }
 
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+    (void)loop;
+    (void)events;
+    flusher_run(prepare->data);
+}
+
 void flusher_init(struct flusher *flusher, struct ev_loop *loop)
 {
     flusher->loop = loop;
     flusher->first = NULL;
     flusher->last = &flusher->first;
-    ev_prepare_init(&flusher->prepare, run);
+    ev_prepare_init(&flusher->prepare, on_prepare);
     flusher->prepare.data = flusher;
     ev_prepare_start(loop, &flusher->prepare);
     ev_unref(loop);

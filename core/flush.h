@@ -23,6 +23,8 @@ struct flusher {
 /* One a loop. It does not keep the loop alive. */
 void flusher_init(struct flusher *flusher, struct ev_loop *loop);
 void flusher_done(struct flusher *flusher);
+/* Flushes what is queued now: before the loop is ended, which would not get so far. */
+void flusher_run(struct flusher *flusher);
 /* Has item->flush called once before the loop sleeps; a second call changes nothing. An item may
  * queue itself or others again while it is flushed: they run in the same pass. */
 void flusher_add(struct flusher *flusher, struct flush_item *item);

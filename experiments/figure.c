@@ -39,6 +39,15 @@ static void print_text_variable(const char *name, const char *text, struct buf *
     buf_append_str(out, "\n");
 }
 
+/* A figure is looked at without its conditions: where servers ran stands in its title. */
+static void print_title(const cJSON *result, struct buf *out)
+{
+    const char *place = outcome_place(result);
+    char *title = mem_printf("%s%s%s", outcome_text(result, "title"), *place ? ", " : "", place);
+    print_text_variable("title", title, out);
+    free(title);
+}
+
 /* An array of the axis-th text of every point. */
 static void print_text_array(const cJSON *result, const char *name, const char *key, int axis,
                              struct buf *out)
@@ -161,9 +170,10 @@ static void print_point_rows(const cJSON *result, struct buf *out)
 void figure_print_variables(const cJSON *result, const char *theme, const char *output,
                             struct buf *out)
 {
-    static const char *const texts[] = {"name", "title", "question", "measures"};
+    static const char *const texts[] = {"name", "question", "measures"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         print_text_variable(texts[i], outcome_text(result, texts[i]), out);
+    print_title(result, out);
     print_text_variable("theme", theme, out);
     print_text_variable("output", output, out);
     if (laboratory_is_result(result)) {

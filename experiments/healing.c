@@ -268,6 +268,35 @@ static void print_values(const cJSON *point, const cJSON *action, const cJSON *s
     }
 }
 
+/* All of it, for figures that set points or actions beside each other. */
+static void print_pools(const cJSON *result, struct buf *out)
+{
+    static const char *const keys[] = {"n", "median", "low", "high", "p90", "min", "max"};
+    const cJSON *point, *action, *step;
+    int n_point = 0;
+    buf_append_str(out, "$pooled << QUOIT_END\npoint\taction\tstep");
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        buf_appendf(out, "\t%s", keys[i]);
+    buf_append_str(out, "\n");
+    cJSON_ArrayForEach (point, json_get(result, "points")) {
+        n_point++;
+        cJSON_ArrayForEach (action, json_get(point, "pooled")) {
+            cJSON_ArrayForEach (step, json_get(action, "steps")) {
+                const char *done = outcome_text(action, "action");
+                if (!is_known_action(done) || !is_known_step(step->string))
+                    continue;
+                buf_appendf(out, "%d\t%s\t%s", n_point, done, step->string);
+                for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+                    buf_append_str(out, "\t");
+                    gnuplot_print_number(outcome_number(step, keys[i]), out);
+                }
+                buf_append_str(out, "\n");
+            }
+        }
+    }
+    buf_append_str(out, "QUOIT_END\n");
+}
+
 void healing_print_variables(const cJSON *result, struct buf *out)
 {
     const cJSON *point = cJSON_GetArrayItem(json_get(result, "points"), 0);
@@ -294,4 +323,5 @@ void healing_print_variables(const cJSON *result, struct buf *out)
     for (int i = 0; i < n; i++)
         print_values(point, action, steps[i], i + 1, out);
     buf_append_str(out, "QUOIT_END\n");
+    print_pools(result, out);
 }

@@ -22,8 +22,8 @@ void healing_add_outcome(cJSON *point_tree, const struct run *run,
 /* One row a step of an action of a point, by the median, then one for the requests that failed and
  * one for those that were sent to a second server; from a result's tree. */
 void healing_make_table(const cJSON *result, struct grid *grid);
-/* gnuplot's variables, of the first point and of the action that was done most often; none without
- * "pooled":
+/* gnuplot's variables, of the first point and of the action that was done most often, but $pooled,
+ * which is of all; none without "pooled":
  *
  *     heal_action                text
  *     heal_n heal_rows heal_failed heal_retried heal_most_failed heal_most_retried
@@ -31,6 +31,7 @@ void healing_make_table(const cJSON *result, struct grid *grid);
  *     heal_name heal_median heal_low heal_high heal_p90 heal_most
  *                                arrays, one element a step, by the median
  *     $healing   row ms spread   a row a step of an event; spread in [0, 1), to draw points apart
+ *     $pooled    point action step n median low high p90 min max   a row a step of an action
  */
 void healing_print_variables(const cJSON *result, struct buf *out);
 

@@ -117,6 +117,7 @@ static void add_rest(struct point *point, const struct ring_figures *f)
     add(point, "copysets", has_replicas ? (double)replicas->n_copysets : NAN);
     add(point, "loss", has_replicas ? replicas->loss : NAN);
     add(point, "hot_ns", cost ? f->cost.hot_ns : NAN);
+    add(point, "batch_ns", cost ? f->cost.batch_ns : NAN);
     add(point, "cold_ns", cost ? f->cost.cold_ns : NAN);
     add(point, "build_us", cost ? f->cost.build_us : NAN);
     add(point, "resize_us", cost ? f->cost.resize_us : NAN);

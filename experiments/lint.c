@@ -76,7 +76,7 @@ static void plan_cores(const struct experiment *experiment, unsigned n_cores, cJ
                "up to %" PRIu64 " busy threads (servers, load balancer, load generator) share %u "
                "cores: a rate is that of all of them together, not the cluster's capacity",
                most, n_cores);
-    object(list, "network", "client and cluster talk over loopback: no network is measured");
+    object(list, "network", "all of it is one machine: no network between machines is measured");
 }
 
 static void plan_load(const struct experiment *experiment, cJSON *list)

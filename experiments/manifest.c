@@ -32,6 +32,10 @@ cJSON *manifest_make(const struct run *run, const char *const *overrides, size_t
     cJSON_AddItemToObject(manifest, "quoit", environment_build());
     cJSON_AddItemToObject(manifest, "host", environment_host());
     cJSON_AddItemToObject(manifest, "libraries", environment_libraries(gnuplot));
+    /* What servers in containers ran on and from, as tools/with-spawner tells. */
+    const char *containers = getenv("QUOIT_CONTAINERS");
+    if (containers && *containers)
+        cJSON_AddStringToObject(manifest, "containers", containers);
     cJSON_AddItemToObject(manifest, "experiment", cJSON_Duplicate(run->experiment->texts, true));
     cJSON *set = cJSON_AddArrayToObject(manifest, "set");
     for (size_t i = 0; i < n_overrides; i++)

@@ -73,6 +73,8 @@ static void add_metrics(cJSON *object, const struct summary_point *point)
     cJSON *metrics = cJSON_AddObjectToObject(object, "metrics");
     const struct sample_metric *list = sample_metrics_of(&point->settings.load);
     for (size_t m = 0; list[m].name; m++) {
+        if (!isfinite(point->metrics[m].median))
+            continue;
         cJSON *metric = cJSON_AddObjectToObject(metrics, list[m].name);
         cJSON_AddStringToObject(metric, "unit", list[m].unit);
         add_number(metric, &point->metrics[m]);
@@ -163,6 +165,22 @@ static void add_load(cJSON *result, const struct experiment *experiment)
                 cJSON_DeleteItemFromObjectCaseSensitive(tree, experiment->axes[i].keys[k] + 5);
 }
 
+/* What started the servers, where it is the same at all points and not this machine's processes. */
+static void add_spawner(cJSON *result, const struct experiment *experiment)
+{
+    const char *spawner = experiment->settings.cluster.spawner;
+    for (size_t i = 0; i < experiment->n_axes; i++)
+        for (size_t k = 0; k < experiment->axes[i].n_keys; k++)
+            if (!strcmp(experiment->axes[i].keys[k], "cluster.spawner"))
+                return;
+    size_t n = strcspn(spawner, ":");
+    if (n == strlen("process") && !strncmp(spawner, "process", n))
+        return;
+    char *name = mem_strndup(spawner, n);
+    cJSON_AddStringToObject(result, "spawner", name);
+    free(name);
+}
+
 cJSON *outcome_make(const struct run *run, const struct summary *summary)
 {
     static const char *const tables[] = {[TABLE_SERVERS] = "servers",
@@ -182,6 +200,7 @@ cJSON *outcome_make(const struct run *run, const struct summary *summary)
     cJSON_AddItemToObject(result, "figures", texts_of(figure->kinds, figure->n_kinds));
     json_add_uint64(result, "requests", experiment->settings.load.requests);
     add_load(result, experiment);
+    add_spawner(result, experiment);
     json_add_uint64(result, "repeats", experiment->about.repeats);
     json_add_uint64(result, "n_samples", run->n_samples);
     json_add_uint64(result, "n_planned", run->n_planned);
@@ -323,6 +342,14 @@ const char *outcome_text(const cJSON *object, const char *key)
 {
     const char *text = json_get_string(object, key);
     return text ? text : "";
+}
+
+const char *outcome_place(const cJSON *result)
+{
+    const char *spawner = outcome_text(result, "spawner");
+    if (!strcmp(spawner, "docker"))
+        return "in containers";
+    return strcmp(spawner, "swarm") ? "" : "in containers of a Swarm";
 }
 
 bool outcome_valid(const cJSON *result)

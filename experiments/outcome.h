@@ -48,5 +48,8 @@ void outcome_print_latencies(const struct run *run, const struct summary *summar
  * there is none) of a member. */
 double outcome_number(const cJSON *object, const char *key);
 const char *outcome_text(const cJSON *object, const char *key);
+/* "in containers": where the servers of a result ran; "" where they were processes of this machine,
+ * or an axis says it. */
+const char *outcome_place(const cJSON *result);
 
 #endif

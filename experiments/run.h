@@ -49,9 +49,10 @@ struct summary_point {
     size_t n_servers; /* of a database that grew: after that */
     /* Shares and counts, up to p: none of a database, where each shard has its own. */
     struct summary_server servers[EXPERIMENT_MAX_SERVERS];
-    struct summary_number metrics[SAMPLE_MAX_METRICS]; /* as in sample_metrics_of() */
-    struct summary_number peak_to_mean;                /* of the counts of each sample */
-    struct summary_number least, most; /* counts of each sample's least and most loaded server */
+    /* As in sample_metrics_of(); NaN where a sample has no such number. */
+    struct summary_number metrics[SAMPLE_MAX_METRICS];
+    struct summary_number peak_to_mean; /* of the counts of each sample */
+    struct summary_number least, most;  /* counts of each sample's least and most loaded server */
     double exact_peak_to_mean;
     double exact_least, exact_most; /* the smallest and the largest share × requests */
     double *sample_p;               /* of each sample's counts against the exact shares */

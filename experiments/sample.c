@@ -17,6 +17,7 @@
 #include "core/mem.h"
 #include "core/name.h"
 #include "experiments/preload.h"
+#include "experiments/usage.h"
 #include "experiments/warmup.h"
 
 #define SAMPLE_MAX_BYTES (1024 * 1024)
@@ -49,8 +50,11 @@
     }
 #define READ_METRICS LOAD_METRICS("read_", PHASE_READ)
 
-const struct sample_metric sample_metrics[SAMPLE_N_METRICS + 1] = {LOAD_METRICS("", PHASE_LOAD),
-                                                                   {0}};
+const struct sample_metric sample_metrics[SAMPLE_N_METRICS + 1] = {
+    LOAD_METRICS("", PHASE_LOAD),
+    {"cluster_cpu", "µs/request", "CPU time of load balancer and servers a request",
+     AT(cluster_cpu_us), PHASE_LOAD},
+    {0}};
 static const struct sample_metric write_metrics[] = {WRITE_METRICS, {0}};
 static const struct sample_metric read_metrics[] = {READ_METRICS, {0}};
 static const struct sample_metric both_metrics[SAMPLE_MAX_METRICS] = {
@@ -378,8 +382,8 @@ static void load_command(const struct sample_config *config, const char *address
 
 /* Starts the load and waits for its end. */
 static int run_load(const struct sample_config *config, const struct testbed *testbed,
-                    const struct load_files *files, struct child *load, struct sample *sample,
-                    struct err *err)
+                    const struct load_files *files, struct child *load, struct usage *before,
+                    struct sample *sample, struct err *err)
 {
     struct load_words words;
     const char *argv[LOAD_MAX_WORDS];
@@ -390,6 +394,7 @@ static int run_load(const struct sample_config *config, const struct testbed *te
             return err_set_errno(err, -errno, "pipe");
     }
     load_command(config, testbed->address, sample->phase, files, ready[1], &words, argv);
+    usage_read(testbed, before);
     int status = child_start(load, "quoit load", argv, files->said, ready[1], err);
     if (ready[1] >= 0)
         close(ready[1]);
@@ -412,15 +417,23 @@ static int sample_load(const struct sample_config *config, const struct testbed 
                        struct sample *sample, struct err *err)
 {
     struct load_files files;
+    struct usage before, after;
     struct child load = {.pidfd = -1};
     const char *name = sample->phase == PHASE_LOAD ? "load" : sample_phase_name(sample->phase);
     snprintf(files.json, sizeof(files.json), "%s/%s.json", config->dir, name);
     snprintf(files.hgrm, sizeof(files.hgrm), "%s/%s.hgrm", config->dir, name);
     snprintf(files.said, sizeof(files.said), "%s/%s.stderr", config->dir, name);
     snprintf(files.timeline, sizeof(files.timeline), "%s/timeline.tsv", config->dir);
-    int status = run_load(config, testbed, &files, &load, sample, err);
+    int status = run_load(config, testbed, &files, &load, &before, sample, err);
+    usage_read(testbed, &after);
     if (status >= 0)
         status = sample_collect(config, &files, &load, sample, err);
+    if (status >= 0) {
+        /* The load's own warm-up is not among what it counts. */
+        uint64_t n = sample->n_ok + sample->n_errors;
+        n += config->events && config->events->n ? 0 : config->settings->load.warmup;
+        sample->cluster_cpu_us = usage_per_request_us(&before, &after, n);
+    }
     child_done(&load);
     return status;
 }

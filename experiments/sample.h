@@ -32,10 +32,11 @@ struct sample {
     double p99_ms;
     double p999_ms;
     double max_ms;
-    double generator_cpu; /* CPU time of the load generator over wall time: 1 = one whole core */
-    double thread_cpu;    /* the same of its busiest thread; 0 when it did not say */
-    uint64_t n_dropped;   /* requests of an open loop that were given up unsent */
-    char distrust[320];   /* why quoit load itself calls its result INVALID; "" when it does not */
+    double generator_cpu;  /* CPU time of the load generator over wall time: 1 = one whole core */
+    double thread_cpu;     /* the same of its busiest thread; 0 when it did not say */
+    double cluster_cpu_us; /* CPU time of load balancer and servers a request; NaN: not known */
+    uint64_t n_dropped;    /* requests of an open loop that were given up unsent */
+    char distrust[320];    /* why quoit load itself calls its result INVALID; "" when it does not */
     uint64_t counts[EXPERIMENT_MAX_SERVERS]; /* answers of Server1, Server2 … */
     uint64_t n_strangers;                    /* answers of any other server */
     char *hgrm;                              /* HdrHistogram text of the latencies; may be NULL */
@@ -58,7 +59,7 @@ struct sample_metric {
 
 /* Of samples with one load; ended by a NULL name. */
 extern const struct sample_metric sample_metrics[];
-#define SAMPLE_N_METRICS 7
+#define SAMPLE_N_METRICS 8
 #define SAMPLE_MAX_METRICS 16
 /* Those of a point with these settings, ended by a NULL name: SAMPLE_MAX_METRICS at most. */
 const struct sample_metric *sample_metrics_of(const struct experiment_load *load);

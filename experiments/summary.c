@@ -74,6 +74,14 @@ static void point_fit(struct summary_point *point)
         point->p = point->df ? stats_chi_square_p(point->chi_square, point->df) : 1;
 }
 
+static bool all_finite(const double *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
 static void point_count(struct summary_point *point, double *values, uint64_t seed)
 {
     size_t n = point->n_samples;
@@ -81,7 +89,10 @@ static void point_count(struct summary_point *point, double *values, uint64_t se
     for (size_t m = 0; metrics[m].name; m++) {
         for (size_t i = 0; i < n; i++)
             values[i] = sample_metric_value(point->samples[i], &metrics[m]);
-        point->metrics[m] = summary_number_of(values, n, seed);
+        point->metrics[m] =
+            all_finite(values, n)
+                ? summary_number_of(values, n, seed)
+                : (struct summary_number){NAN, .interval = {NAN, NAN}, .min = NAN, .max = NAN};
     }
     if (experiment_has_database(&point->settings))
         return;

@@ -109,6 +109,16 @@ static bool axes_tell_servers(const cJSON *result)
     return false;
 }
 
+static bool any_point_has_metric(const cJSON *result, const char *name)
+{
+    const cJSON *point;
+    cJSON_ArrayForEach (point, json_get(result, "points")) {
+        if (json_get(json_get(point, "metrics"), name))
+            return true;
+    }
+    return false;
+}
+
 static const struct {
     const char *key, *heading, *format;
 } spread_columns[] = {
@@ -144,6 +154,7 @@ static void make_points(const cJSON *result, struct grid *grid)
     static const char *const latencies[] = {"p50", "p99"};
     const cJSON *point;
     bool rates = measures_rates(result), told = axes_tell_servers(result);
+    bool cpu = any_point_has_metric(result, "cluster_cpu");
     if (!told)
         grid_add_column(grid, "servers", true);
     add_spread_columns(grid);
@@ -153,6 +164,8 @@ static void make_points(const cJSON *result, struct grid *grid)
         grid_add_column(grid, "p50, ms", true);
         grid_add_column(grid, "p99, ms", true);
     }
+    if (rates && cpu)
+        grid_add_column(grid, "CPU, µs a request", true);
     cJSON_ArrayForEach (point, json_get(result, "points")) {
         const cJSON *metrics = json_get(point, "metrics");
         add_axis_cells(point, grid);
@@ -165,6 +178,8 @@ static void make_points(const cJSON *result, struct grid *grid)
         add_interval(grid, "%.0f", json_get(metrics, "rate"));
         for (size_t i = 0; i < 2; i++)
             add_number(grid, "%.3f", outcome_number(json_get(metrics, latencies[i]), "median"));
+        if (cpu)
+            add_number(grid, "%.2f", outcome_number(json_get(metrics, "cluster_cpu"), "median"));
     }
 }
 
@@ -230,6 +245,8 @@ void table_print_conditions(const cJSON *result, struct buf *out)
         buf_appendf(out, " requests a run, %.0f repeats", outcome_number(result, "repeats"));
     }
     print_load(json_get(result, "load"), out);
+    if (*outcome_place(result))
+        buf_appendf(out, ", servers %s", outcome_place(result));
 }
 
 static void print_p(double p, struct buf *out)

@@ -64,11 +64,38 @@ void answer_rep(struct control *control, struct admin_call *call)
     send_tree(control, call, 200, root);
 }
 
+/* The first shard that no replica answers for, or NULL. ret_n: how many there are. */
+static const struct table_shard *find_unserved(const struct database *database, size_t *ret_n)
+{
+    const struct table_shard *first = NULL;
+    *ret_n = 0;
+    for (size_t i = 0; i < database->n_shards; i++) {
+        const struct table_shard *shard = database->shards[i];
+        if (shard->operation || database_count(shard, REPLICA_READY) > 0 ||
+            database_count(shard, REPLICA_LEAVING) > 0)
+            continue;
+        if (!first)
+            first = shard;
+        ++*ret_n;
+    }
+    return first;
+}
+
+/* Readiness: whether requests of every kind can be answered now. (That the process lives is said by
+ * its answering at all.) */
 void answer_healthz(struct control *control, struct admin_call *call)
 {
     size_t n_serving = member_count(control, MEMBER_SERVING);
+    size_t n_unserved;
+    const struct table_shard *unserved = find_unserved(&control->database, &n_unserved);
     if (n_serving == 0 && control->n_target > 0) {
         answer_refuse(control, call, 503, "none of %zu servers serves", control->n_target);
+        return;
+    }
+    if (unserved) {
+        answer_refuse(control, call, 503, "%zu of %zu shards without a replica that serves: %s%s",
+                      n_unserved, database_n_seen(&control->database), unserved->range.name,
+                      n_unserved > 1 ? ", ..." : "");
         return;
     }
     cJSON *root = cJSON_CreateObject();

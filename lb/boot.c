@@ -124,7 +124,11 @@ static void restart_servers(struct control *control, struct operation *operation
         struct err err = {0};
         if (!vacancy->name[0] || member_find_name(control, vacancy->name))
             continue;
+        uint32_t *groups = database_groups_of(vacancy);
+        plan.groups = groups;
+        plan.n_groups = vacancy->n_shards;
         int rc = member_start(control, &plan, &member, &err);
+        free(groups);
         if (rc != 0) {
             log_error("lb", "cannot start %s again: %s", vacancy->name, err.message);
             continue; /* healing tries again */

@@ -270,7 +270,15 @@ static int start(struct control *control, struct operation *operation, const str
     for (size_t i = 0; i < layout->n_servers; i++) {
         const struct wanted *server = &layout->servers[i];
         struct member *member;
-        int rc = operation_start(control, operation, server->name, &member, &err);
+        uint32_t *groups = mem_zalloc(server->n_shards + 1, sizeof(*groups));
+        for (size_t j = 0; j < server->n_shards; j++)
+            groups[j] = database_group(layout->shards[server->shards[j]].name);
+        struct member_plan plan = {.name = server->name,
+                                   .operation = operation,
+                                   .groups = groups,
+                                   .n_groups = server->n_shards};
+        int rc = operation_start(control, &plan, &member, &err);
+        free(groups);
         if (rc != 0) {
             answer_refuse(control, operation->call, 503, "%s; nothing was changed", err.message);
             return rc;

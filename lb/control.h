@@ -72,7 +72,9 @@ struct member {
     bool unasked;     /* STARTING: the spawner has not been asked yet */
     bool removed;     /* its data directory goes when it has gone */
     uint64_t data_id; /* its data directory under the state directory; 0 = none */
-    uint32_t index;   /* within the snapshot being built */
+    uint32_t *groups; /* STARTING: of the shards that it will hold */
+    size_t n_groups;
+    uint32_t index; /* within the snapshot being built */
     bool exited, out_told;
     uint64_t last_version;   /* the last snapshot that names it; 0 = none */
     size_t n_drained;        /* workers that have nothing under way to it */
@@ -217,6 +219,8 @@ struct member_plan {
     uint64_t id;      /* with has_id; else chosen by the name */
     uint64_t data_id; /* 0: a new directory, where the store needs one */
     struct operation *operation;
+    const uint32_t *groups; /* of its shards (database_group()): replicas of one are kept apart */
+    size_t n_groups;
 };
 
 /* Asks the spawner for a server. 0, or a negative errno with the reason: then there is no member.
@@ -317,7 +321,7 @@ void operation_fill(struct control *control, struct operation *operation);
  * out before any is started. Dead ones whose replacement is put off count too: it comes. */
 int operation_check_room(struct control *control, size_t n_new, bool alone, struct err *err);
 /* For configure.c: starts one of the operation's servers. */
-int operation_start(struct control *control, struct operation *operation, const char *name,
+int operation_start(struct control *control, const struct member_plan *plan,
                     struct member **ret_member, struct err *err);
 /* For configure.c: lets go of what the operation has started and made. */
 void operation_abandon(struct control *control, struct operation *operation);

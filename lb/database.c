@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/crc32c.h"
 #include "core/mem.h"
 
 void database_init(struct database *database, bool durable)
@@ -33,6 +34,11 @@ void database_done(struct database *database)
 
 /* ---- shards -----------------------------------------------------------------------------------
  */
+
+uint32_t database_group(const char *shard)
+{
+    return crc32c(0, shard, strlen(shard));
+}
 
 size_t database_n_seen(const struct database *database)
 {
@@ -282,6 +288,14 @@ struct vacancy *database_vacate(struct database *database, uint64_t uid, uint64_
     }
     *ret_n_lost = n_lost;
     return vacancy;
+}
+
+uint32_t *database_groups_of(const struct vacancy *vacancy)
+{
+    uint32_t *groups = mem_zalloc(vacancy->n_shards + 1, sizeof(*groups));
+    for (size_t i = 0; i < vacancy->n_shards; i++)
+        groups[i] = database_group(vacancy->shards[i].shard->range.name);
+    return groups;
 }
 
 void database_occupy(struct database *database, struct vacancy *vacancy, uint64_t uid)

@@ -84,6 +84,10 @@ struct table_shard *database_add_shard(struct database *database, const struct s
 /* Forgets the shards that the operation was to make; the operation has failed. */
 void database_forget_shards(struct database *database, const struct operation *operation);
 
+/* The number by which a spawner knows that two servers hold the same shard. Two shards may have
+ * one: that keeps more servers apart than must be. */
+uint32_t database_group(const char *shard);
+
 /* ---- replicas ---- */
 
 struct replica *database_add_replica(struct table_shard *shard, uint64_t uid,
@@ -124,6 +128,9 @@ struct vacancy *database_add_vacancy(struct database *database, size_t max_shard
                                      uint64_t data_id);
 /* Forgets the oldest one. */
 void database_drop_vacancy(struct database *database);
+/* Of each of its shards the number by which a spawner knows that two servers hold it; n_shards of
+ * them, to be freed. */
+uint32_t *database_groups_of(const struct vacancy *vacancy);
 /* The member takes the vacancy over: its replicas are FILLING. Frees the vacancy. */
 void database_occupy(struct database *database, struct vacancy *vacancy, uint64_t uid);
 

@@ -114,6 +114,7 @@ static void unlink_and_free(struct control *control, struct member **link)
     httpc_free(member->probe);
     httpc_free(member->desk);
     free(member->counters);
+    free(member->groups);
     free(member);
 }
 
@@ -154,7 +155,9 @@ int member_ask_spawner(struct member *member, const char *store, struct err *err
                                       .id = member->id,
                                       .args = args,
                                       .data_id = member->data_id,
-                                      .data_is_new = member->data_id == member->uid};
+                                      .data_is_new = member->data_id == member->uid,
+                                      .groups = member->groups,
+                                      .n_groups = member->n_groups};
     int rc = control->spawner->ops->start(control->spawner, &request, err);
     free(dir);
     member->unasked = false;
@@ -170,6 +173,11 @@ int member_start(struct control *control, const struct member_plan *plan,
         member_new(control, control->next_uid++, id, plan->name, plan->operation);
     if (control->config->store_durable)
         member->data_id = plan->data_id ? plan->data_id : member->uid;
+    if (plan->n_groups > 0) {
+        member->groups = mem_alloc(plan->n_groups * sizeof(*member->groups));
+        memcpy(member->groups, plan->groups, plan->n_groups * sizeof(*member->groups));
+        member->n_groups = plan->n_groups;
+    }
     member->unasked = control->private_db.mariadb != NULL;
     int rc = member->unasked ? 0 : member_ask_spawner(member, NULL, err);
     if (rc != 0) {
@@ -482,7 +490,11 @@ static int start_replacement(struct control *control, struct err *err)
         plan.has_id = true;
         plan.id = vacancy->id;
     }
+    uint32_t *groups = vacancy ? database_groups_of(vacancy) : NULL;
+    plan.groups = groups;
+    plan.n_groups = vacancy ? vacancy->n_shards : 0;
     int rc = member_start(control, &plan, &member, err);
+    free(groups);
     if (rc == 0 && vacancy)
         database_occupy(&control->database, vacancy, member->uid);
     return rc;

@@ -256,14 +256,13 @@ void operation_abandon(struct control *control, struct operation *operation)
     control_publish(control); /* some may have been read from already */
 }
 
-int operation_start(struct control *control, struct operation *operation, const char *name,
+int operation_start(struct control *control, const struct member_plan *plan,
                     struct member **ret_member, struct err *err)
 {
-    struct member_plan plan = {.name = name, .operation = operation};
-    int rc = member_start(control, &plan, ret_member, err);
+    int rc = member_start(control, plan, ret_member, err);
     if (rc != 0) {
-        operation_abandon(control, operation);
-        return err_prefix(err, "%s could not be started", name);
+        operation_abandon(control, plan->operation);
+        return err_prefix(err, "%s could not be started", plan->name);
     }
     return 0;
 }
@@ -278,7 +277,8 @@ int operation_start_all(struct control *control, struct operation *operation, si
             memcpy(name, names[i], strlen(names[i]) + 1);
         else
             member_invent_name(control, name);
-        int rc = operation_start(control, operation, name, NULL, err);
+        struct member_plan plan = {.name = name, .operation = operation};
+        int rc = operation_start(control, &plan, NULL, err);
         if (rc != 0)
             return rc;
     }

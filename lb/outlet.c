@@ -125,23 +125,66 @@ static void tell_if_idle(struct outlet *outlet)
 /* ---- rounds -----------------------------------------------------------------------------------
  */
 
-static void begin_round(struct outlet_rounds *rounds)
+static void open_round(struct outlet_rounds *rounds)
 {
     struct outlet *outlet;
-    rounds->number++;
-    rounds->n_awaited = 0;
-    rounds->closed = false;
-    ev_timer_stop(rounds->loop, &rounds->patience);
+    rounds->gathering = rounds->closed = false;
+    alarm_clear(&rounds->alarm);
     LIST_FOREACH(outlet, &rounds->outlets, link)
     if (outlet->waiting)
         flusher_add(outlet->config.flusher, &outlet->flush);
+}
+
+static void on_gathered_enough(struct alarm *alarm)
+{
+    struct outlet_rounds *rounds = alarm->data;
+    if (rounds->n_waiting > 0 && rounds->gather_ns > OUTLET_GATHER_MIN_NS)
+        rounds->gather_ns /= 2;
+    open_round(rounds);
+}
+
+static void add_waiting(struct outlet *outlet, size_t n_items)
+{
+    struct outlet_rounds *rounds = outlet->config.rounds;
+    if (!rounds)
+        return;
+    rounds->n_waiting += n_items;
+    if (!rounds->gathering || rounds->n_waiting < rounds->n_wanted)
+        return;
+    if (rounds->gather_ns < OUTLET_GATHER_MAX_NS)
+        rounds->gather_ns *= 2;
+    open_round(rounds);
+}
+
+static struct batch *take_waiting(struct outlet *outlet)
+{
+    struct batch *batch = outlet->waiting;
+    if (batch) {
+        outlet->waiting = batch->next;
+        if (outlet->config.rounds)
+            outlet->config.rounds->n_waiting -= batch->n_items;
+    }
+    return batch;
+}
+
+static void end_round(struct outlet_rounds *rounds)
+{
+    uint64_t now_ns = clock_now_ns();
+    uint64_t half_ns = (now_ns - rounds->began_ns) / 2;
+    rounds->number++;
+    rounds->n_awaited = 0;
+    rounds->n_wanted = rounds->n_sent + rounds->n_waiting;
+    rounds->n_sent = 0;
+    rounds->gathering = rounds->closed = true;
+    ev_timer_stop(rounds->loop, &rounds->patience);
+    alarm_set(&rounds->alarm, now_ns + (half_ns < rounds->gather_ns ? half_ns : rounds->gather_ns));
 }
 
 static void on_patience_over(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    begin_round(timer->data);
+    end_round(timer->data);
 }
 
 /* Every outlet that had something at this turn's end has sent it. */
@@ -162,7 +205,9 @@ static void join_round(struct batch *batch)
     if (!rounds)
         return;
     batch->round = rounds->number;
-    rounds->n_awaited++;
+    if (rounds->n_awaited++ == 0)
+        rounds->began_ns = clock_now_ns();
+    rounds->n_sent += batch->n_items;
     flusher_add(batch->outlet->config.flusher, &rounds->close);
 }
 
@@ -171,7 +216,7 @@ static void leave_round(struct batch *batch)
 {
     struct outlet_rounds *rounds = batch->outlet->config.rounds;
     if (rounds && batch->round == rounds->number && --rounds->n_awaited == 0)
-        begin_round(rounds);
+        end_round(rounds);
 }
 
 static bool may_send(const struct outlet *outlet)
@@ -181,19 +226,23 @@ static bool may_send(const struct outlet *outlet)
                   : outlet->n_under_way < MAX_UNDER_WAY;
 }
 
-void outlet_rounds_init(struct outlet_rounds *rounds, struct ev_loop *loop, struct flusher *flusher)
+int outlet_rounds_init(struct outlet_rounds *rounds, struct ev_loop *loop, struct flusher *flusher,
+                       struct err *err)
 {
-    *rounds = (struct outlet_rounds){.loop = loop, .flusher = flusher, .number = 1};
+    *rounds = (struct outlet_rounds){
+        .loop = loop, .flusher = flusher, .number = 1, .gather_ns = OUTLET_GATHER_MAX_NS};
     LIST_INIT(&rounds->outlets);
     rounds->close.flush = close_round;
     ev_init(&rounds->patience, on_patience_over);
     rounds->patience.data = rounds;
+    return alarm_init(&rounds->alarm, loop, on_gathered_enough, rounds, err);
 }
 
 void outlet_rounds_done(struct outlet_rounds *rounds)
 {
     assert(LIST_EMPTY(&rounds->outlets));
     ev_timer_stop(rounds->loop, &rounds->patience);
+    alarm_done(&rounds->alarm);
     flusher_remove(rounds->flusher, &rounds->close);
 }
 
@@ -209,6 +258,7 @@ static void wait_again(struct batch *batch)
         link = &(*link)->next;
     batch->next = *link;
     *link = batch;
+    add_waiting(outlet, batch->n_items);
     flusher_add(outlet->config.flusher, &outlet->flush);
 }
 
@@ -250,11 +300,8 @@ static void send_batch(struct outlet *outlet, struct batch *batch)
 static void on_flush(struct flush_item *flush)
 {
     struct outlet *outlet = (struct outlet *)((char *)flush - offsetof(struct outlet, flush));
-    while (outlet->waiting && may_send(outlet)) {
-        struct batch *batch = outlet->waiting;
-        outlet->waiting = batch->next;
-        send_batch(outlet, batch);
-    }
+    while (outlet->waiting && may_send(outlet))
+        send_batch(outlet, take_waiting(outlet));
 }
 
 void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *text, size_t n)
@@ -276,6 +323,7 @@ void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *tex
     batch->n_items++;
     batch->n_operations += item->n_operations;
     outlet->n_items++;
+    add_waiting(outlet, 1);
     flusher_add(outlet->config.flusher, &outlet->flush);
 }
 
@@ -389,10 +437,8 @@ struct outlet *outlet_new(const struct outlet_config *config)
 static void lose_waiting(struct outlet *outlet)
 {
     struct batch *batch;
-    while ((batch = outlet->waiting)) {
-        outlet->waiting = batch->next;
+    while ((batch = take_waiting(outlet)))
         settle_rest(batch, OUTLET_LOST, "the server was given up");
-    }
 }
 
 void outlet_cut(struct outlet *outlet)

@@ -22,6 +22,9 @@
 #include <sys/queue.h>
 
 #include "core/addr.h"
+#include "core/alarm.h"
+#include "core/clock.h"
+#include "core/err.h"
 #include "core/flush.h"
 
 enum outlet_verdict {
@@ -52,24 +55,41 @@ struct outlet_counters {
     uint64_t batches, operations, bytes, resent;
 };
 
-/* Rounds: what the outlets of a writer send together, for servers that sync what they are told. The
- * next round begins when all of this one is answered, or OUTLET_PATIENCE_S after it began: a server
- * that takes longer holds up its own batches alone. Between init and done a place of its own. */
+/* Rounds: what the outlets of a writer send together, for servers that sync what they are told. A
+ * round is over when all of it is answered, or OUTLET_PATIENCE_S after it began: a server that
+ * takes longer holds up its own batches alone.
+ *
+ * Clients that ask again once they are answered come back just after a round is over. One that went
+ * at once, with what had gathered meanwhile, would leave them to the round after it: they would
+ * fall into two halves that take turns, with a sync in every server for each. So the next one
+ * gathers first: until as much waits as was answered and waited before, but for no longer than half
+ * of what the last one took, nor than a time that halves when it was in vain and doubles when it
+ * was not (OUTLET_GATHER_MIN_NS to _MAX_NS). Between init and done a place of its own. */
 #define OUTLET_PATIENCE_S 0.002
+#define OUTLET_GATHER_MIN_NS (20 * NS_PER_US)
+#define OUTLET_GATHER_MAX_NS (1000 * NS_PER_US)
 
 struct outlet_rounds {
     struct ev_loop *loop;
     LIST_HEAD(, outlet) outlets;
     uint64_t number;
+    uint64_t began_ns;
     size_t n_awaited; /* batches of this round */
+    size_t n_sent;    /* items of this round */
+    size_t n_waiting; /* items put and not sent */
+    size_t n_wanted;  /* gathering: begins when as many wait */
     bool closed;      /* nothing goes until the next one */
+    bool gathering;   /* implies closed */
+    uint64_t gather_ns;
     struct flusher *flusher;
     struct flush_item close;
     struct ev_timer patience;
+    struct alarm alarm; /* gathering is over */
 };
 
-void outlet_rounds_init(struct outlet_rounds *rounds, struct ev_loop *loop,
-                        struct flusher *flusher);
+/* 0, or a negative errno with the reason; nothing is to be done then. */
+int outlet_rounds_init(struct outlet_rounds *rounds, struct ev_loop *loop, struct flusher *flusher,
+                       struct err *err);
 /* After its outlets were freed. */
 void outlet_rounds_done(struct outlet_rounds *rounds);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/err.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "lb/writer_parts.h"
 
@@ -431,7 +433,12 @@ struct writer *writer_new(const struct writer_config *config)
     list_init(&writer->ready);
     list_init(&writer->parked);
     keylock_init(&writer->locks);
-    outlet_rounds_init(&writer->rounds, config->loop, config->flusher);
+    struct err err;
+    if (writer->config.in_rounds &&
+        outlet_rounds_init(&writer->rounds, config->loop, config->flusher, &err) != 0) {
+        log_warn("writer", "servers are written to each by itself: %s", err.message);
+        writer->config.in_rounds = false;
+    }
     buf_init(&writer->scratch, 0);
     writer->flush.flush = on_flush;
     ev_timer_init(&writer->timer, on_timer, 0., STEP_S);
@@ -480,7 +487,8 @@ void writer_free(struct writer *writer)
         writer->former_lanes = lane->next;
         lane_free(lane);
     }
-    outlet_rounds_done(&writer->rounds);
+    if (writer->config.in_rounds)
+        outlet_rounds_done(&writer->rounds);
     keylock_done(&writer->locks);
     buf_done(&writer->scratch);
     free(writer);

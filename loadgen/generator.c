@@ -8,10 +8,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "core/alarm.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/rng.h"
-#include "loadgen/alarm.h"
 
 /* A slot whose request could not even be sent pauses, 1 ms and twice as long each time. */
 #define MAX_PAUSE_DOUBLINGS 6

@@ -213,6 +213,17 @@ void result_merge(struct result *into, const struct result *from)
         into->threads[into->n_threads++] = from->threads[i];
 }
 
+const char *result_hint(const struct result *result, enum verdict verdict, char *text, size_t bytes)
+{
+    const unsigned first = verdict == VERDICT_STATUS_4XX ? 400 : 500;
+    unsigned usual = first;
+
+    for (unsigned status = first; status < first + 100; status++)
+        if (result->n_by_status[status] > result->n_by_status[usual])
+            usual = status;
+    return verdict_hint(verdict, usual, result->address, text, bytes);
+}
+
 void result_finish(struct result *result)
 {
     server_counts_sort(&result->servers);

@@ -197,6 +197,10 @@ static inline uint64_t result_requests(const struct result *result)
     return result->n_ok + result->n_failed;
 }
 
+/* What to do about the failures of that class, by the status most of them had. */
+const char *result_hint(const struct result *result, enum verdict verdict, char *text,
+                        size_t bytes);
+
 /* All of these are finite; 0 where there is nothing to divide by. */
 double result_duration_s(const struct result *result);
 double result_rate(const struct result *result);

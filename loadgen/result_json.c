@@ -264,7 +264,7 @@ static void add_errors(cJSON *root, const struct result *result)
         error = cJSON_AddObjectToObject(object, verdict_name((enum verdict)v));
         json_add_uint64(error, "count", result->n_by_verdict[v]);
         add_text(error, "example", result->examples[v]);
-        add_text(error, "hint", verdict_hint((enum verdict)v, result->address, hint, sizeof(hint)));
+        add_text(error, "hint", result_hint(result, (enum verdict)v, hint, sizeof(hint)));
     }
 }
 

@@ -49,7 +49,9 @@ static void print_servers(FILE *out, const struct result *result)
     for (size_t i = 0; i < counts->n_servers; i++)
         print_server(out, &counts->servers[i], counts->servers[i].name, result->n_ok);
     print_server(out, &counts->others, "(further servers)", result->n_ok);
-    print_server(out, &counts->unnamed, "(no name given)", result->n_ok);
+    /* On the database: writes, and reads that were joined of several servers' answers. */
+    print_server(out, &counts->unnamed,
+                 result->settings.operations ? "(load balancer)" : "(no name given)", result->n_ok);
 }
 
 static void print_errors(FILE *out, const struct result *result)
@@ -64,7 +66,7 @@ static void print_errors(FILE *out, const struct result *result)
         fprintf(out, "  %-12s %12" PRIu64 "  %s\n", verdict_name((enum verdict)v),
                 result->n_by_verdict[v], result->examples[v]);
         fprintf(out, "  %-12s %12s  hint: %s\n", "", "",
-                verdict_hint((enum verdict)v, result->address, hint, sizeof(hint)));
+                result_hint(result, (enum verdict)v, hint, sizeof(hint)));
     }
 }
 

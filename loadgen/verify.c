@@ -78,11 +78,32 @@ static const char *const hints[VERDICT_N] = {
         "names, or rows that were written",
 };
 
-const char *verdict_hint(enum verdict verdict, const char *address, char *text, size_t bytes)
+/* Of statuses that say more than their class; %s is the address. */
+static const struct {
+    unsigned status;
+    const char *hint;
+} status_hints[] = {
+    {400, "%s takes the request for wrong; are the path and the --body right, and do the shards of "
+          "/init hold the ids?"},
+    {404, "%s has no such path, or no row with that id; was it written before?"},
+    {405, "%s does not take that method on this path; -X sets it"},
+    {409, "%s has a row with that id already, or no database yet; write other ids (low=), delete "
+          "what is there, or POST /init first"},
+    {413, "%s takes no body that large; send fewer rows a request"},
+    {503, "%s had nobody to answer: is a server, or a shard's last replica, being replaced? "
+          "quoit ctl status"},
+};
+
+const char *verdict_hint(enum verdict verdict, unsigned status, const char *address, char *text,
+                         size_t bytes)
 {
     const char *hint = hints[verdict];
     const char *mark;
 
+    if (verdict == VERDICT_STATUS_4XX || verdict == VERDICT_STATUS_5XX)
+        for (size_t i = 0; i < sizeof(status_hints) / sizeof(status_hints[0]); i++)
+            if (status_hints[i].status == status)
+                hint = status_hints[i].hint;
     assert(verdict != VERDICT_OK && hint);
     mark = strstr(hint, "%s");
     snprintf(text, bytes, "%.*s%s%s", (int)(mark - hint), hint, address, mark + 2);

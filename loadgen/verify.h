@@ -29,9 +29,10 @@ enum verdict verify_answer(const struct verify *verify, const struct client_answ
 
 /* "refused", "status_5xx" …: the key in results. */
 const char *verdict_name(enum verdict verdict);
-/* What to do about it, as a sentence part; address: where the requests went. text must hold `bytes`
- * and is returned. */
-const char *verdict_hint(enum verdict verdict, const char *address, char *text, size_t bytes);
+/* What to do about it, as a sentence part; status: of a whole answer of that class, 0 for none;
+ * address: where the requests went. text must hold `bytes` and is returned. */
+const char *verdict_hint(enum verdict verdict, unsigned status, const char *address, char *text,
+                         size_t bytes);
 /* One failed answer for a person: "HTTP 503 from Server2", "no answer within 500 ms". */
 const char *verdict_describe(enum verdict verdict, const struct client_answer *answer, char *text,
                              size_t bytes);

@@ -9,8 +9,9 @@
 #include "ring/state.h"
 
 struct ring_cost {
-    double hot_ns;  /* a lookup, its hash included, among many of random request ids */
-    double cold_ns; /* a lookup after the caches were filled with something else */
+    double hot_ns;   /* a lookup, its hash included, one a call, among many of random request ids */
+    double batch_ns; /* the same by placement_lookup_many() */
+    double cold_ns;  /* a lookup after the caches were filled with something else */
     size_t bytes;
     double build_us;  /* from nothing */
     double resize_us; /* one more member; NaN where the placement is full */

@@ -145,6 +145,7 @@ static void add_cost(cJSON *tree, const struct ring_cost *cost)
 {
     cJSON *object = cJSON_AddObjectToObject(tree, "cost");
     json_add_double(object, "hot_ns", cost->hot_ns);
+    json_add_double(object, "batch_ns", cost->batch_ns);
     json_add_double(object, "cold_ns", cost->cold_ns);
     json_add_uint64(object, "bytes", cost->bytes);
     json_add_double(object, "build_us", cost->build_us);

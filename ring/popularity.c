@@ -30,8 +30,7 @@ void ring_popularity_measure(const struct ring_state *state, const struct ring_k
     /* Arcs know no single keys: these are looked up. */
     struct ring_view view = {.n_members = (uint32_t)n, .n_keys = keys->n};
     view.owners = mem_zalloc(keys->n, sizeof(*view.owners));
-    for (size_t i = 0; i < keys->n; i++)
-        view.owners[i] = placement_lookup(state->placement, keys->keys[i]);
+    placement_lookup_many(state->placement, keys->keys, keys->n, view.owners);
 
     double *shares = mem_zalloc(n, sizeof(*shares));
     double *peaks = mem_zalloc(n_draws, sizeof(*peaks));

@@ -45,8 +45,7 @@ void ring_view_make(const struct ring_keys *keys, const struct placement *placem
     ret_view->exact = !keys->is_sample;
     ret_view->n_keys = keys->n;
     ret_view->owners = mem_zalloc(keys->n, sizeof(*ret_view->owners));
-    for (size_t i = 0; i < keys->n; i++)
-        ret_view->owners[i] = placement_lookup(placement, keys->keys[i]);
+    placement_lookup_many(placement, keys->keys, keys->n, ret_view->owners);
 }
 
 void ring_view_done(struct ring_view *view)

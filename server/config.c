@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "server/service.h"
+#include "table/shard.h"
 
 /* ---- /config ----------------------------------------------------------------------------------
  *
@@ -91,12 +92,10 @@ static int check_schema(const struct service *service, const struct schema *sche
 static int add_create(struct job *job, const struct schema *schema, const cJSON *name,
                       struct err *err)
 {
-    if (!cJSON_IsString(name) || !name_valid(name->valuestring))
-        return err_set(err, -EINVAL,
-                       "\"shards\" has an element that is no valid name (letters, digits, '_', '.' "
-                       "and '-', at most %d)",
-                       NAME_MAX_BYTES);
-    const char *text = name->valuestring;
+    const char *text = cJSON_GetStringValue(name);
+    int rc = shard_check_name(text, "\"shards\" has an element that is", err);
+    if (rc != 0)
+        return rc;
     for (size_t i = 0; i < job->at; i++)
         if (strcmp(job->ops[i].request.name, text) == 0)
             return err_set(err, -EINVAL, "shard '%s' is named twice", text);

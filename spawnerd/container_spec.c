@@ -8,6 +8,10 @@
 #include "core/mem.h"
 #include "spawnerd/container.h"
 
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number) TEXT_OF_(number)
+#define LISTEN "0.0.0.0:" TEXT_OF(CONTAINER_PORT)
+
 char *container_engine_name(const struct fleet *fleet, const char *name)
 {
     const struct fleet_config *config = &fleet->config;
@@ -31,15 +35,15 @@ static void add_number(cJSON *object, const char *key, uint64_t value)
     cJSON_AddStringToObject(object, key, text);
 }
 
-static void add_words(cJSON *tree, const struct container *container)
+void container_add_words(cJSON *tree, const char *key, const struct container *container,
+                         const char *listen)
 {
-    char listen[32], id[24];
-    snprintf(listen, sizeof(listen), "0.0.0.0:%d", CONTAINER_PORT);
+    char id[24];
     snprintf(id, sizeof(id), "%" PRIu64, container->id);
     /* Where it listens is told on its standard output, which we have attached. */
     const char *const words[] = {"server", "--listen", listen,       "--name", container->name,
                                  "--id",   id,         "--ready-fd", "1"};
-    cJSON *command = cJSON_AddArrayToObject(tree, "Cmd");
+    cJSON *command = cJSON_AddArrayToObject(tree, key);
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         cJSON_AddItemToArray(command, cJSON_CreateString(words[i]));
@@ -51,7 +55,7 @@ static void add_words(cJSON *tree, const struct container *container)
     }
 }
 
-static void add_labels(cJSON *tree, const struct container *container)
+void container_add_labels(cJSON *tree, const struct container *container)
 {
     cJSON *labels = cJSON_AddObjectToObject(tree, "Labels");
 
@@ -60,6 +64,14 @@ static void add_labels(cJSON *tree, const struct container *container)
     add_number(labels, LABEL_ID, container->id);
     add_number(labels, LABEL_DATA, container->data);
     cJSON_AddStringToObject(labels, LABEL_START, container->start);
+    if (container->n_groups == 0)
+        return;
+    struct buf groups;
+    buf_init(&groups, 0);
+    for (size_t i = 0; i < container->n_groups; i++)
+        buf_appendf(&groups, "%s%" PRIu32, i > 0 ? "," : "", container->groups[i]);
+    cJSON_AddStringToObject(labels, LABEL_GROUPS, buf_str(&groups));
+    buf_done(&groups);
 }
 
 static void add_volume(cJSON *host, const struct container *container)
@@ -106,24 +118,30 @@ static void add_limits(cJSON *tree, const struct container *container)
     cJSON_AddObjectToObject(endpoints, config->network);
 }
 
-char *container_spec(const struct container *container)
+char *container_print_spec(cJSON *tree)
 {
-    cJSON *tree = cJSON_CreateObject();
     struct buf text;
 
-    cJSON_AddStringToObject(tree, "Image", container->fleet->config.image);
-    cJSON_AddStringToObject(tree, "Hostname", container->name);
-    cJSON_AddStringToObject(tree, "StopSignal", "SIGTERM");
-    add_words(tree, container);
-    add_labels(tree, container);
-    /* The LB asks its servers itself, five times a second. */
-    cJSON *test = cJSON_AddArrayToObject(cJSON_AddObjectToObject(tree, "Healthcheck"), "Test");
-    cJSON_AddItemToArray(test, cJSON_CreateString("NONE"));
-    add_limits(tree, container);
     buf_init(&text, 0);
     json_print(&text, tree, false);
     char *body = mem_strdup(buf_str(&text));
     buf_done(&text);
     cJSON_Delete(tree);
     return body;
+}
+
+char *container_spec(const struct container *container)
+{
+    cJSON *tree = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(tree, "Image", container->fleet->config.image);
+    cJSON_AddStringToObject(tree, "Hostname", container->name);
+    cJSON_AddStringToObject(tree, "StopSignal", "SIGTERM");
+    container_add_words(tree, "Cmd", container, LISTEN);
+    container_add_labels(tree, container);
+    /* The LB asks its servers itself, five times a second. */
+    cJSON *test = cJSON_AddArrayToObject(cJSON_AddObjectToObject(tree, "Healthcheck"), "Test");
+    cJSON_AddItemToArray(test, cJSON_CreateString("NONE"));
+    add_limits(tree, container);
+    return container_print_spec(tree);
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,7 @@
 #define RETRY_MIN_S 0.05
 #define RETRY_MAX_S 1.0
 
-static struct container *find_reference(struct fleet *fleet, const char *reference)
+struct container *fleet_find_reference(struct fleet *fleet, const char *reference)
 {
     struct container *container;
 
@@ -40,7 +39,7 @@ static struct container *find_uid(struct fleet *fleet, uint64_t uid)
 }
 
 /* Its making was asked for and not answered yet. */
-static bool is_being_made(struct fleet *fleet, const char *start)
+bool fleet_is_being_made(struct fleet *fleet, const char *start)
 {
     struct container *container;
 
@@ -50,9 +49,11 @@ static bool is_being_made(struct fleet *fleet, const char *start)
     return false;
 }
 
-static char *label_filter(const struct fleet *fleet)
+uint64_t fleet_label_number(const cJSON *labels, const char *key)
 {
-    return mem_printf("\"label\":[\"%s=%s\"]", LABEL_CLUSTER, fleet->config.cluster);
+    const char *text = json_get_string(labels, key);
+
+    return text ? strtoull(text, NULL, 10) : 0;
 }
 
 /* ---- the engine's state ------------------------------------------------------------------- */
@@ -64,11 +65,11 @@ const char *fleet_engine_trouble(const struct fleet *fleet)
 
 static void set_trouble(struct fleet *fleet, const char *why)
 {
-    snprintf(fleet->trouble, sizeof(fleet->trouble), "the container engine does not answer: %s",
+    snprintf(fleet->trouble, sizeof(fleet->trouble), "%s: %s", fleet->kind->trouble,
              why && why[0] ? why : "its event stream ended");
 }
 
-static void engine_down(struct fleet *fleet, const char *why)
+void fleet_down(struct fleet *fleet, const char *why)
 {
     bool was_up = fleet->engine_state == ENGINE_UP;
 
@@ -85,12 +86,12 @@ static void engine_down(struct fleet *fleet, const char *why)
     } else {
         fleet->retry_s = fleet->retry_s * 2 < RETRY_MAX_S ? fleet->retry_s * 2 : RETRY_MAX_S;
     }
+    if (fleet->kind->down)
+        fleet->kind->down(fleet);
     ev_timer_stop(fleet->config.loop, &fleet->retry);
     ev_timer_set(&fleet->retry, fleet->retry_s, 0.);
     ev_timer_start(fleet->config.loop, &fleet->retry);
 }
-
-static void send_drop(struct volume_drop *drop);
 
 static void engine_up(struct fleet *fleet)
 {
@@ -106,71 +107,55 @@ static void engine_up(struct fleet *fleet)
     for (drop = TAILQ_FIRST(&fleet->drops); drop; drop = next_drop) {
         next_drop = TAILQ_NEXT(drop, link);
         if (!drop->call)
-            send_drop(drop);
+            fleet->kind->drop(drop);
     }
+    if (fleet->kind->up)
+        fleet->kind->up(fleet);
     fleet_tell_here(fleet);
     fleet->handler->on_engine(fleet->context, true, "");
 }
 
 /* ---- the list ----------------------------------------------------------------------------- */
 
-static uint64_t label_number(const cJSON *labels, const char *key)
+/* Answers of which there is no array end in fleet_down(). */
+cJSON *fleet_take_list(struct fleet *fleet, const struct engine_answer *answer)
 {
-    const char *text = json_get_string(labels, key);
-
-    return text ? strtoull(text, NULL, 10) : 0;
-}
-
-/* One row of the list: what is known is made to agree with it. */
-static void take_row(struct fleet *fleet, const cJSON *row)
-{
-    const cJSON *labels = json_get(row, "Labels");
-    const char *id = json_get_string(row, "Id");
-    const char *state = json_get_string(row, "State");
-    const char *status = json_get_string(row, "Status");
-    const char *name = json_get_string(labels, LABEL_NAME);
-    const char *start = json_get_string(labels, LABEL_START);
-
-    if (!id || !state || strlen(id) >= DOCKER_REFERENCE_BYTES)
-        return;
-    bool runs = strcmp(state, "running") == 0 || strcmp(state, "paused") == 0;
-    bool ended = strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0;
-    struct container *container = find_reference(fleet, id);
-    if (container) {
-        container->listed = false; /* seen */
-        if (ended)
-            container_ended(container, status ? status : state);
-        return;
-    }
-    if (is_being_made(fleet, start))
-        return;
-    container = container_found(fleet, id, name && name_valid(name) ? name : "unknown",
-                                label_number(labels, LABEL_DATA));
-    if (!runs) {
-        log_info("spawner", "removing container %s (%.12s), which is %s", container->name, id,
-                 state);
-        container_discard(container);
-    }
-}
-
-static void on_list(void *context, const struct engine_answer *answer)
-{
-    struct fleet *fleet = context;
-    struct container *container, *next;
     cJSON *tree = answer->code == 0 && answer->status == 200
                       ? json_parse(answer->body, answer->n, NULL)
                       : NULL;
-    const cJSON *row;
 
     fleet->list = NULL;
-    if (!cJSON_IsArray(tree)) {
-        cJSON_Delete(tree);
-        engine_down(fleet, answer->why[0] ? answer->why : "its list of containers is none");
-        return;
-    }
-    cJSON_ArrayForEach (row, tree)
-        take_row(fleet, row);
+    if (cJSON_IsArray(tree))
+        return tree;
     cJSON_Delete(tree);
+    fleet_down(fleet, answer->why[0] ? answer->why : "its list is none");
+    return NULL;
+}
+
+void fleet_ask_list(struct fleet *fleet, const char *what, const struct engine_handler *handler)
+{
+    char *path = fleet_filtered(fleet, what);
+
+    fleet->list = engine_send(fleet->engine, "GET", path, NULL, LIST_TIMEOUT_NS, handler, fleet);
+    free(path);
+}
+
+char *fleet_filtered(const struct fleet *fleet, const char *what)
+{
+    char *filter = mem_printf("{\"label\":[\"%s=%s\"]}", LABEL_CLUSTER, fleet->config.cluster);
+    char *escaped = engine_escape(filter);
+    char *path = mem_printf("%sfilters=%s", what, escaped);
+
+    free(escaped);
+    free(filter);
+    return path;
+}
+
+/* What was known and has not been seen in the list is gone. */
+void fleet_listed(struct fleet *fleet)
+{
+    struct container *container, *next;
+
     for (container = TAILQ_FIRST(&fleet->containers); container; container = next) {
         next = TAILQ_NEXT(container, link);
         if (container->listed)
@@ -179,64 +164,7 @@ static void on_list(void *context, const struct engine_answer *answer)
     engine_up(fleet);
 }
 
-static const struct engine_handler list_handler = {.on_done = on_list};
-
-static void ask_for_list(struct fleet *fleet)
-{
-    struct container *container;
-    char *label = label_filter(fleet);
-    char *filter = mem_printf("{%s}", label);
-    char *escaped = engine_escape(filter);
-    char *path = mem_printf("containers/json?all=true&filters=%s", escaped);
-
-    TAILQ_FOREACH(container, &fleet->containers, link)
-    container->listed = container->reference[0] != '\0';
-    fleet->engine_state = ENGINE_LISTING;
-    fleet->list =
-        engine_send(fleet->engine, "GET", path, NULL, LIST_TIMEOUT_NS, &list_handler, fleet);
-    free(path);
-    free(escaped);
-    free(filter);
-    free(label);
-}
-
 /* ---- the event stream --------------------------------------------------------------------- */
-
-static void say_how(const struct container *container, const cJSON *attributes, char *why)
-{
-    int status = (int)label_number(attributes, "exitCode");
-    const char *signal_name = status > 128 ? sigabbrev_np(status - 128) : NULL;
-
-    if (container->out_of_memory)
-        snprintf(why, CONTAINER_WHY_BYTES, "killed: over its memory limit of %" PRIu64 " MiB",
-                 container->fleet->config.memory_bytes >> 20);
-    else if (signal_name)
-        snprintf(why, CONTAINER_WHY_BYTES, "killed by SIG%s", signal_name);
-    else
-        snprintf(why, CONTAINER_WHY_BYTES, "exit status %d", status);
-}
-
-static void take_event(struct fleet *fleet, const cJSON *event)
-{
-    const char *action = json_get_string(event, "Action");
-    const cJSON *actor = json_get(event, "Actor");
-    const char *id = json_get_string(actor, "ID");
-    struct container *container = id ? find_reference(fleet, id) : NULL;
-    char why[CONTAINER_WHY_BYTES];
-
-    if (!action || !container)
-        return;
-    if (strcmp(action, "oom") == 0)
-        container->out_of_memory = true;
-    if (strcmp(action, "die") == 0) {
-        say_how(container, json_get(actor, "Attributes"), why);
-        container_ended(container, why);
-    }
-    /* What we asked for ourselves, the answer tells. */
-    if (strcmp(action, "destroy") == 0 &&
-        !(container->state == CONTAINER_REMOVING && container->call))
-        container_vanished(container, "it was removed");
-}
 
 static void on_event_data(void *context, const char *data, size_t n)
 {
@@ -254,7 +182,8 @@ static void on_event_data(void *context, const char *data, size_t n)
         size_t length = (size_t)(end - buf_head(line));
         cJSON *event = json_parse(buf_head(line), length, NULL);
         buf_consume(line, length + 1);
-        take_event(fleet, event);
+        if (event)
+            fleet->kind->take_event(fleet, event);
         cJSON_Delete(event);
     }
 }
@@ -263,8 +192,14 @@ static void on_events_open(void *context)
 {
     struct fleet *fleet = context;
 
-    if (fleet->engine_state == ENGINE_OPENING)
-        ask_for_list(fleet);
+    struct container *container;
+
+    if (fleet->engine_state != ENGINE_OPENING)
+        return;
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    container->listed = container->reference[0] != '\0';
+    fleet->engine_state = ENGINE_LISTING;
+    fleet->kind->ask(fleet);
 }
 
 static void on_events_end(void *context, const struct engine_answer *answer)
@@ -272,7 +207,7 @@ static void on_events_end(void *context, const struct engine_answer *answer)
     struct fleet *fleet = context;
 
     fleet->events = NULL;
-    engine_down(fleet, fleet->engine_state == ENGINE_UP ? "" : answer->why);
+    fleet_down(fleet, fleet->engine_state == ENGINE_UP ? "" : answer->why);
 }
 
 static const struct engine_handler events_handler = {
@@ -281,9 +216,7 @@ static const struct engine_handler events_handler = {
 /* First the events, then the list: nothing falls between them. */
 static void open_events(struct fleet *fleet)
 {
-    char *label = label_filter(fleet);
-    char *filter =
-        mem_printf("{\"type\":[\"container\"],\"event\":[\"die\",\"destroy\",\"oom\"],%s}", label);
+    char *filter = fleet->kind->event_filter(fleet);
     char *escaped = engine_escape(filter);
     char *path = mem_printf("events?filters=%s", escaped);
 
@@ -292,7 +225,6 @@ static void open_events(struct fleet *fleet)
     free(path);
     free(escaped);
     free(filter);
-    free(label);
 }
 
 static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -312,7 +244,7 @@ static void on_dropped(void *context, const struct engine_answer *answer)
     if (answer->code != 0)
         return; /* again when the engine answers */
     if (answer->status >= 300 && answer->status != 404)
-        log_warn("spawner", "volume %" PRIu64 " of cluster %s stays: %s", drop->data,
+        log_warn("spawner", "data %" PRIu64 " of cluster %s stays: %s", drop->data,
                  drop->fleet->config.cluster, answer->why);
     TAILQ_REMOVE(&drop->fleet->drops, drop, link);
     free(drop);
@@ -320,15 +252,13 @@ static void on_dropped(void *context, const struct engine_answer *answer)
 
 static const struct engine_handler dropped_handler = {.on_done = on_dropped};
 
-static void send_drop(struct volume_drop *drop)
+void fleet_send_drop(struct volume_drop *drop, const char *what, const char *name)
 {
-    char *volume = container_volume(drop->fleet, drop->data);
-    char *path = mem_printf("volumes/%s", volume);
+    char *path = mem_printf("%s/%s", what, name);
 
     drop->call = engine_send(drop->fleet->engine, "DELETE", path, NULL, VOLUME_TIMEOUT_NS,
                              &dropped_handler, drop);
     free(path);
-    free(volume);
 }
 
 void fleet_drop_volume(struct fleet *fleet, uint64_t data)
@@ -338,7 +268,7 @@ void fleet_drop_volume(struct fleet *fleet, uint64_t data)
     drop->fleet = fleet;
     drop->data = data;
     TAILQ_INSERT_TAIL(&fleet->drops, drop, link);
-    send_drop(drop);
+    fleet->kind->drop(drop);
 }
 
 void fleet_remove_data(struct fleet *fleet, uint64_t data)
@@ -382,7 +312,7 @@ int fleet_start(struct fleet *fleet, const struct fleet_server *server, struct e
 
 int fleet_adopt(struct fleet *fleet, uint64_t uid, const char *reference, struct err *err)
 {
-    struct container *container = find_reference(fleet, reference);
+    struct container *container = fleet_find_reference(fleet, reference);
 
     if (!container || container->state != CONTAINER_RUNNING)
         return err_set(err, -ESRCH, "container %.12s is gone", reference);
@@ -448,6 +378,7 @@ struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_ha
     struct fleet *fleet = mem_zalloc(1, sizeof(*fleet));
 
     fleet->config = *config;
+    fleet->kind = config->swarm ? &swarm_kind : &direct_kind;
     fleet->handler = handler;
     fleet->context = context;
     fleet->engine = engine_new(config->loop, config->engine_socket);
@@ -459,6 +390,8 @@ struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_ha
     fleet->retry.data = fleet;
     snprintf(fleet->trouble, sizeof(fleet->trouble),
              "the container engine at %s has not answered yet", config->engine_socket);
+    if (fleet->kind->open)
+        fleet->kind->open(fleet);
     open_events(fleet);
     return fleet;
 }
@@ -480,6 +413,8 @@ void fleet_free(struct fleet *fleet)
     }
     /* NOLINTEND(clang-analyzer-unix.Malloc) */
     ev_timer_stop(fleet->config.loop, &fleet->retry);
+    if (fleet->kind->close)
+        fleet->kind->close(fleet);
     engine_free(fleet->engine);
     buf_done(&fleet->event_line);
     free(fleet);

@@ -1,4 +1,5 @@
-/* The cluster's containers: every container of the engine that carries the cluster's label.
+/* The cluster's containers: every container of the engine that carries the cluster's label; or, in
+ * a swarm, every service that does (swarm.h).
  *
  *   events stream open ─▶ list by label ─▶ what is there and what is known are made to agree ─▶ up
  *        ▲                                                                                      │
@@ -18,9 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backends/spawner/docker_wire.h"
 #include "core/err.h"
 
 struct fleet;
+
+/* Groups of a server, at the most. */
+#define FLEET_MAX_GROUPS DOCKER_WIRE_MAX_GROUPS
 
 /* What every container is made of; nothing of it comes from the LB. (ref), all of it */
 struct fleet_config {
@@ -28,8 +33,11 @@ struct fleet_config {
     const char *engine_socket;
     const char *image;
     const char *network;
-    const char *cluster; /* valid as a name; the label that makes a container ours */
-    const char *prefix;  /* of container names; "" none */
+    const char *cluster;    /* valid as a name; the label that makes a container ours */
+    const char *prefix;     /* of container names; "" none */
+    bool swarm;             /* services of a swarm, in place of containers of one engine */
+    const char *node_label; /* of the swarm's nodes that may have servers: "KEY" or "KEY=VALUE"; ""
+                               all */
     uint64_t memory_bytes;
     uint64_t n_pids;
 };
@@ -42,6 +50,9 @@ struct fleet_server {
     const char *const *words; /* checked by words.h, NULL-ended */
     uint64_t data;            /* number of its volume, 0: none */
     bool data_is_new;
+    const uint32_t *groups; /* those that share one are kept on different machines, where there are
+                               enough */
+    size_t n_groups;
 };
 
 /* Of a uid exactly one of on_started and on_failed comes, and after on_started one on_exited. */

@@ -49,7 +49,8 @@ static void tell_started(void *context, uint64_t uid, const char *reference, con
     struct spawnerd *self = context;
     cJSON *line = say("started");
 
-    log_info("spawner", "server %" PRIu64 " is container %.12s at %s", uid, reference, address);
+    log_info("spawner", "server %" PRIu64 " is %s %.12s at %s", uid,
+             self->config.swarm ? "service" : "container", reference, address);
     json_add_uint64(line, "uid", uid);
     cJSON_AddStringToObject(line, "reference", reference);
     cJSON_AddStringToObject(line, "address", address);
@@ -107,7 +108,8 @@ static void tell_engine(void *context, bool answers, const char *why)
     cJSON *line = say(answers ? "ready" : "unready");
 
     if (answers)
-        log_info("spawner", "the container engine answers at %s", self->config.engine_socket);
+        log_info("spawner", "the container engine answers at %s%s", self->config.engine_socket,
+                 self->config.swarm ? ", a manager of a swarm" : "");
     else
         log_warn("spawner", "%s", why);
     cJSON_AddStringToObject(line, "why", why);
@@ -133,9 +135,26 @@ static int get_number(const cJSON *line, const char *key, uint64_t *ret_number, 
     return 0;
 }
 
+static int get_groups(const cJSON *array, uint32_t *groups, size_t *ret_n, struct err *err)
+{
+    const cJSON *item;
+    size_t n = 0;
+    int64_t value;
+
+    cJSON_ArrayForEach (item, array) {
+        if (n == FLEET_MAX_GROUPS || json_int64(item, &value) != 0 || value < 0 ||
+            value > UINT32_MAX)
+            return err_set(err, -EINVAL, "the groups are too many, or one is no number");
+        groups[n++] = (uint32_t)value;
+    }
+    *ret_n = n;
+    return 0;
+}
+
 static int order_start(struct spawnerd *self, const cJSON *line, struct err *err)
 {
     const char *words[WORDS_MAX + 1];
+    uint32_t groups[FLEET_MAX_GROUPS];
     struct fleet_server server = {.words = words, .name = json_get_string(line, "name")};
     struct err refused = {0};
 
@@ -148,8 +167,11 @@ static int order_start(struct spawnerd *self, const cJSON *line, struct err *err
         rc = get_number(line, "data", &server.data, err);
     if (rc == 0)
         rc = words_read(json_get(line, "words"), words, err);
+    if (rc == 0)
+        rc = get_groups(json_get(line, "groups"), groups, &server.n_groups, err);
     if (rc != 0)
         return rc;
+    server.groups = groups;
     server.data_is_new = cJSON_IsTrue(json_get(line, "new"));
     if (self->draining)
         rc = err_set(&refused, -ESHUTDOWN, "server %s: the spawner process is ending", server.name);
@@ -282,6 +304,7 @@ static void on_connection(struct ev_loop *loop, struct ev_io *watcher, int event
     cJSON *hello = say("hello");
     json_add_int64(hello, "protocol", DOCKER_WIRE_PROTOCOL);
     cJSON_AddStringToObject(hello, "cluster", self->config.cluster);
+    cJSON_AddStringToObject(hello, "makes", self->config.swarm ? "services" : "containers");
     docker_wire_send(&self->wire, hello);
     const char *trouble = fleet_engine_trouble(self->fleet);
     if (!trouble)
@@ -308,6 +331,8 @@ int spawnerd_open(const struct spawnerd_config *config, struct ev_loop *loop,
                                  .network = config->network,
                                  .cluster = config->cluster,
                                  .prefix = config->prefix,
+                                 .swarm = config->swarm,
+                                 .node_label = config->node_label,
                                  .memory_bytes = config->memory_bytes,
                                  .n_pids = config->n_pids};
     self->fleet = fleet_new(&fleet, &fleet_handler, self);

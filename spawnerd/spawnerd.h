@@ -27,7 +27,9 @@ struct spawnerd_config {
     const char *image;
     const char *network;
     const char *cluster;
-    const char *prefix; /* "": none */
+    const char *prefix;     /* "": none */
+    bool swarm;             /* services of a swarm, in place of containers of one engine */
+    const char *node_label; /* fleet.h; "": none */
     uint64_t memory_bytes;
     uint64_t n_pids;
 };

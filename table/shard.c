@@ -55,6 +55,18 @@ static int check_keys(const cJSON *object, const char *low_name, struct err *err
     return 0;
 }
 
+int shard_check_name(const char *text, const char *what, struct err *err)
+{
+    if (!text || !name_valid(text))
+        return err_set(err, -EINVAL,
+                       "%s no valid name (letters, digits, '_', '.' and '-', at most %d)", what,
+                       NAME_MAX_BYTES);
+    if (strcmp(text, "status") == 0)
+        return err_set(err, -EINVAL,
+                       "a shard cannot be called 'status': answers have a member of that name");
+    return 0;
+}
+
 /* One shard by itself. */
 static int read_shard(const cJSON *object, const char *low_name, struct shard *shard,
                       struct err *err)
@@ -66,11 +78,9 @@ static int read_shard(const cJSON *object, const char *low_name, struct shard *s
         return rc;
     const cJSON *name = json_get(object, "Shard_id");
     const cJSON *low = json_get(object, low_name);
-    if (!cJSON_IsString(name) || !name_valid(name->valuestring))
-        return err_set(err, -EINVAL,
-                       "\"Shard_id\" is missing or no valid name (letters, digits, '_', '.' and "
-                       "'-', at most %d)",
-                       NAME_MAX_BYTES);
+    rc = shard_check_name(cJSON_GetStringValue(name), "\"Shard_id\" is missing or", err);
+    if (rc != 0)
+        return rc;
     snprintf(shard->name, sizeof(shard->name), "%s", name->valuestring);
     int64_t size;
     struct err why = {0};

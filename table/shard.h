@@ -19,6 +19,9 @@ struct shard {
     int64_t low, last;
 };
 
+/* Whether a shard may be called so: the form of a name, and not "status", which /copy's answer has
+ * beside the shards. 0, or -EINVAL with the reason, which begins with `what`. */
+int shard_check_name(const char *text, const char *what, struct err *err);
 /* Reads [{"Stud_id_low":0,"Shard_id":"sh1","Shard_size":4096},…]. The key of the low bound is the
  * key column's name and "_low" ("Stud_id_low" is taken for any schema). Appends to shards[*n …
  * max); what is there already must not overlap or share a name with what comes. 0, or -EINVAL with

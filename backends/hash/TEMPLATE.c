@@ -39,7 +39,8 @@ static uint64_t template_bytes(const void *params, const void *bytes, size_t n, 
 
 /* Required hooks `key` (where a request falls) and `point` (where virtual node j of a member
  * stands). This macro makes both from template_bytes; a hash of numbers defines template_key and
- * template_point itself and leaves .bytes NULL. */
+ * template_point itself and leaves .bytes NULL. Not here: `form`, for a hash of numbers that is one
+ * of the closed forms of backends/hash.h and so short that a call would cost more. */
 HASH_FROM_BYTES(template)
 
 static const struct hash_ops template_hash = {

@@ -42,6 +42,12 @@ struct quadratic_params {
         }                                                                                          \
     }
 
+static struct hash_form quadratic_form(const void *params)
+{
+    const struct quadratic_params *p = params;
+    return (struct hash_form){.kind = HASH_FORM_POLYNOMIAL, .c = {p->c, p->b, p->a, p->cubic}};
+}
+
 static uint64_t quadratic_key(const void *params, uint64_t key)
 {
     const struct quadratic_params *p = params;
@@ -64,6 +70,7 @@ static uint64_t quadratic_point(const void *params, uint64_t member_id, uint64_t
                  .options = ident##_options,                                                       \
                  .params_size = sizeof(struct quadratic_params)},                                  \
         .key = quadratic_key,                                                                      \
+        .form = quadratic_form,                                                                    \
         .point = quadratic_point,                                                                  \
     };                                                                                             \
     HASH_REGISTER(ident##_hash)

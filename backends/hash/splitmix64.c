@@ -35,6 +35,11 @@ static uint64_t splitmix64_key(const void *params, uint64_t key)
     return rng_mix64(key ^ splitmix64_salt(params));
 }
 
+static struct hash_form splitmix64_form(const void *params)
+{
+    return (struct hash_form){.kind = HASH_FORM_MIX64, .c = {splitmix64_salt(params)}};
+}
+
 static uint64_t splitmix64_point(const void *params, uint64_t member_id, uint64_t replica)
 {
     /* The id is mixed before the replica joins it, so that (id, j + 1) and (id + 1, j) differ. */
@@ -65,6 +70,7 @@ static const struct hash_ops splitmix64_hash = {
              .options = splitmix64_options,
              .params_size = sizeof(struct splitmix64_params)},
     .key = splitmix64_key,
+    .form = splitmix64_form,
     .point = splitmix64_point,
     .bytes = splitmix64_bytes,
 };

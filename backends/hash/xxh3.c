@@ -27,6 +27,19 @@ static uint64_t xxh3_bytes(const void *params, const void *bytes, size_t n, uint
 
 HASH_FROM_BYTES(xxh3)
 
+/* A number's eight bytes meet one constant: two words of the library's secret, less the seed, whose
+ * low half comes in once more, bytes reversed, on top. */
+#define XXH3_SECRET_8 UINT64_C(0x1cad21f72c81017c)
+#define XXH3_SECRET_16 UINT64_C(0xdb979083e96dd4de)
+
+static struct hash_form xxh3_form(const void *params)
+{
+    const struct xxh3_params *p = params;
+    uint64_t seed = p->seed ^ (uint64_t)__builtin_bswap32((uint32_t)p->seed) << 32;
+    return (struct hash_form){.kind = HASH_FORM_XXH3,
+                              .c = {(XXH3_SECRET_8 ^ XXH3_SECRET_16) - seed}};
+}
+
 static const struct hash_ops xxh3_hash = {
     .part = {.name = "xxh3",
              .summary =
@@ -35,6 +48,7 @@ static const struct hash_ops xxh3_hash = {
              .options = xxh3_options,
              .params_size = sizeof(struct xxh3_params)},
     .key = xxh3_key,
+    .form = xxh3_form,
     .point = xxh3_point,
     .bytes = xxh3_bytes,
 };

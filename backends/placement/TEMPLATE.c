@@ -125,8 +125,9 @@ static uint32_t template_owner_at(const struct placement *placement, double at)
 
 /* Not here: the hooks `add` and `remove` for algorithms that change step by step (see dx.c; flags
  * PLACEMENT_INCREMENTAL and, when the way there matters, PLACEMENT_HISTORY), `arcs` for those whose
- * pieces of the hash space stay (see maglev.c; this one's do not), and `lookup_loaded` for those
- * that mind load (see bounded.c; PLACEMENT_LOAD_AWARE). backends/placement.h has the
+ * pieces of the hash space stay (see maglev.c; this one's do not), `lookup_hashes` for lookups of
+ * many keys that a loop makes faster (see slots.c), and `lookup_loaded` for those that mind load
+ * (see bounded.c; PLACEMENT_LOAD_AWARE). backends/placement.h has the
  * contracts, and shares and spread hooks ready-made for algorithms that are even by themselves. */
 static const struct placement_ops template_placement = {
     .part = {.name = "template",

@@ -112,6 +112,15 @@ static uint32_t jump_lookup(const struct placement *placement, uint64_t key)
     return jump_draw(placement, hash_key(placement->hashes.request, key));
 }
 
+static void jump_lookup_hashes(const struct placement *placement, const uint64_t *hashes, size_t n,
+                               uint32_t *out)
+{
+    const struct jump *jump = (const struct jump *)placement;
+    jump_buckets(hashes, n, placement->n_members, out);
+    for (size_t i = 0; i < n; i++)
+        out[i] = jump->order[out[i]];
+}
+
 /* The paper has none: jumps from salted hashes, until they are distinct. */
 static size_t jump_lookup_n(const struct placement *placement, uint64_t key, size_t n,
                             uint32_t *out)
@@ -140,6 +149,7 @@ static const struct placement_ops jump_placement = {
     .build = jump_build,
     .free = jump_free,
     .lookup = jump_lookup,
+    .lookup_hashes = jump_lookup_hashes,
     .lookup_n = jump_lookup_n,
     .bytes = jump_bytes,
     .shares = placement_shares_by_weight,

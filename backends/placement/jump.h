@@ -2,6 +2,7 @@
 #ifndef QUOIT_BACKENDS_PLACEMENT_JUMP_H
 #define QUOIT_BACKENDS_PLACEMENT_JUMP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The key's bucket of n, 1 ≤ n ≤ 2^31: the published function, bit for bit. Lamping and Veach: A
@@ -20,5 +21,8 @@ static inline uint32_t jump_hash(uint64_t key, uint32_t n)
 
 /* The same answer for 1 ≤ n ≤ PLACEMENT_MAX_MEMBERS, some times faster. */
 uint32_t jump_bucket(uint64_t key, uint32_t n);
+
+/* The same for many keys, several at once: buckets[i] of keys[i], n_keys of each. */
+void jump_buckets(const uint64_t *keys, size_t n_keys, uint32_t n, uint32_t *ret_buckets);
 
 #endif

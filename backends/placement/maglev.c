@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "backends/distinct.h"
+#include "backends/modulus.h"
 #include "backends/placement.h"
 #include "core/mem.h"
 
@@ -39,8 +40,8 @@ static const struct option_def maglev_options[] = {
 struct maglev {
     struct placement base;
     uint32_t size;
-    uint64_t inverse; /* ⌊2^64 / size⌋ */
-    uint16_t *table;  /* members */
+    struct modulus modulus; /* of size */
+    uint16_t *table;        /* members */
 };
 
 static bool is_prime(uint64_t x)
@@ -94,7 +95,7 @@ static int maglev_build(const void *params, const struct placement_member *membe
 
     struct maglev *maglev = mem_zalloc(1, sizeof(*maglev));
     maglev->size = (uint32_t)p->size;
-    maglev->inverse = UINT64_MAX / p->size; /* the same: a prime does not divide 2^64 */
+    maglev->modulus = modulus_of(p->size);
     maglev->table = mem_zalloc(p->size, sizeof(*maglev->table));
     if (n > 0) {
         uint32_t *order = placement_sort_members(members, n);
@@ -123,14 +124,10 @@ static void maglev_free(struct placement *placement)
     free(maglev);
 }
 
-/* hash mod M, without a division: the quotient by the inverse is right or one too small (Barrett
- * 1986). */
 static inline uint32_t entry_of(const struct maglev *maglev, uint64_t key)
 {
     uint64_t hash = hash_key(maglev->base.hashes.request, key);
-    uint64_t quotient = (uint64_t)(((unsigned __int128)hash * maglev->inverse) >> 64);
-    uint64_t rest = hash - quotient * maglev->size;
-    return (uint32_t)(rest >= maglev->size ? rest - maglev->size : rest);
+    return (uint32_t)modulus_rest(maglev->modulus, hash);
 }
 
 static uint32_t maglev_lookup(const struct placement *placement, uint64_t key)
@@ -139,6 +136,15 @@ static uint32_t maglev_lookup(const struct placement *placement, uint64_t key)
     if (__builtin_expect(placement->n_members == 0, 0))
         return PLACEMENT_NONE;
     return maglev->table[entry_of(maglev, key)];
+}
+
+static void maglev_lookup_hashes(const struct placement *placement, const uint64_t *hashes,
+                                 size_t n, uint32_t *out)
+{
+    const struct maglev *maglev = (const struct maglev *)placement;
+    const struct modulus modulus = maglev->modulus;
+    for (size_t i = 0; i < n; i++)
+        out[i] = maglev->table[modulus_rest(modulus, hashes[i])];
 }
 
 /* The entries after the key's: neighbours belong to different members like draws of a lot. A member
@@ -196,6 +202,7 @@ static const struct placement_ops maglev_placement = {
     .build = maglev_build,
     .free = maglev_free,
     .lookup = maglev_lookup,
+    .lookup_hashes = maglev_lookup_hashes,
     .lookup_n = maglev_lookup_n,
     .bytes = maglev_bytes,
     .shares = maglev_shares,

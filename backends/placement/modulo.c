@@ -3,12 +3,14 @@
  * in N + 1 when one is added). */
 #include <stdlib.h>
 
+#include "backends/modulus.h"
 #include "backends/placement.h"
 #include "core/mem.h"
 
 struct modulo {
     struct placement base;
-    uint32_t *order; /* members in ascending order of id */
+    struct modulus modulus; /* of the number of members */
+    uint32_t *order;        /* members in ascending order of id */
 };
 
 static int modulo_build(const void *params, const struct placement_member *members, size_t n,
@@ -19,6 +21,7 @@ static int modulo_build(const void *params, const struct placement_member *membe
     (void)hashes;
     (void)err;
     struct modulo *modulo = mem_zalloc(1, sizeof(*modulo));
+    modulo->modulus = modulus_of(n ? n : 1);
     modulo->order = placement_sort_members(members, n);
     *ret_placement = &modulo->base;
     return 0;
@@ -36,7 +39,16 @@ static uint32_t modulo_lookup(const struct placement *placement, uint64_t key)
     const struct modulo *modulo = (const struct modulo *)placement;
     if (placement->n_members == 0)
         return PLACEMENT_NONE;
-    return modulo->order[hash_key(placement->hashes.request, key) % placement->n_members];
+    return modulo->order[modulus_rest(modulo->modulus, hash_key(placement->hashes.request, key))];
+}
+
+static void modulo_lookup_hashes(const struct placement *placement, const uint64_t *hashes,
+                                 size_t n, uint32_t *out)
+{
+    const struct modulo *modulo = (const struct modulo *)placement;
+    const struct modulus modulus = modulo->modulus;
+    for (size_t i = 0; i < n; i++)
+        out[i] = modulo->order[modulus_rest(modulus, hashes[i])];
 }
 
 /* The member and those after it in order of id. */
@@ -49,7 +61,7 @@ static size_t modulo_lookup_n(const struct placement *placement, uint64_t key, s
         return 0;
     if (n > n_members)
         n = n_members;
-    size_t at = hash_key(placement->hashes.request, key) % n_members;
+    size_t at = modulus_rest(modulo->modulus, hash_key(placement->hashes.request, key));
     for (size_t i = 0; i < n; i++) {
         out[i] = modulo->order[at];
         at = at + 1 == n_members ? 0 : at + 1;
@@ -85,6 +97,7 @@ static const struct placement_ops modulo_placement = {
     .build = modulo_build,
     .free = modulo_free,
     .lookup = modulo_lookup,
+    .lookup_hashes = modulo_lookup_hashes,
     .lookup_n = modulo_lookup_n,
     .bytes = modulo_bytes,
     .shares = modulo_shares,

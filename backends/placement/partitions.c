@@ -88,10 +88,15 @@ static void partitions_free(struct placement *placement)
     free(partitions);
 }
 
+static inline uint32_t partition_of_hash(uint32_t n_partitions, uint64_t hash)
+{
+    return (uint32_t)(((unsigned __int128)hash * n_partitions) >> 64);
+}
+
 static inline uint32_t partition_of(const struct partitions *partitions, uint64_t key)
 {
-    uint64_t hash = hash_key(partitions->base.hashes.request, key);
-    return (uint32_t)(((unsigned __int128)hash * partitions->table.n_partitions) >> 64);
+    return partition_of_hash(partitions->table.n_partitions,
+                             hash_key(partitions->base.hashes.request, key));
 }
 
 static uint32_t partitions_lookup(const struct placement *placement, uint64_t key)
@@ -100,6 +105,15 @@ static uint32_t partitions_lookup(const struct placement *placement, uint64_t ke
     if (__builtin_expect(placement->n_members == 0, 0))
         return PLACEMENT_NONE;
     return partitions->table.owners[partition_of(partitions, key)];
+}
+
+static void partitions_lookup_hashes(const struct placement *placement, const uint64_t *hashes,
+                                     size_t n, uint32_t *out)
+{
+    const struct partitions *partitions = (const struct partitions *)placement;
+    const uint32_t n_partitions = partitions->table.n_partitions;
+    for (size_t i = 0; i < n; i++)
+        out[i] = partitions->table.owners[partition_of_hash(n_partitions, hashes[i])];
 }
 
 static size_t partitions_lookup_n(const struct placement *placement, uint64_t key, size_t n,
@@ -154,6 +168,7 @@ static const struct placement_ops partitions_placement = {
     .remove = partitions_remove,
     .free = partitions_free,
     .lookup = partitions_lookup,
+    .lookup_hashes = partitions_lookup_hashes,
     .lookup_n = partitions_lookup_n,
     .bytes = partitions_bytes,
     .shares = partitions_shares,

@@ -63,6 +63,15 @@ static uint32_t ring_lookup(const struct placement *placement, uint64_t key)
     return ring->circle.members[circle_first(&ring->circle, hash)];
 }
 
+static void ring_lookup_hashes(const struct placement *placement, const uint64_t *hashes, size_t n,
+                               uint32_t *out)
+{
+    const struct ring *ring = (const struct ring *)placement;
+    const struct circle circle = ring->circle; /* a copy: no store in the loop can change it */
+    for (size_t i = 0; i < n; i++)
+        out[i] = circle.members[circle_first(&circle, hashes[i])];
+}
+
 /* Clockwise over the points: every member has one, so the walk ends within a round. */
 static size_t ring_lookup_n(const struct placement *placement, uint64_t key, size_t n,
                             uint32_t *out)
@@ -113,6 +122,7 @@ static const struct placement_ops ring_placement = {
     .build = ring_build,
     .free = ring_free,
     .lookup = ring_lookup,
+    .lookup_hashes = ring_lookup_hashes,
     .lookup_n = ring_lookup_n,
     .bytes = ring_bytes,
     .shares = ring_shares,

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "backends/distinct.h"
+#include "backends/modulus.h"
 #include "backends/placement.h"
 #include "core/mem.h"
 
@@ -62,11 +63,12 @@ static const struct option_def slots_options[] = {
 struct slots {
     struct placement base;
     uint64_t n_slots;
-    uint64_t mask;    /* n_slots − 1 where that is a mask, else 0 */
-    uint32_t n_nodes; /* occupied slots */
-    uint32_t *nodes;  /* their members, in the order of the slots */
-    uint32_t *owners; /* of every slot, its member; PLACEMENT_NONE without members */
-    uint32_t *next;   /* of every slot, the index in nodes that owns it */
+    uint64_t mask;          /* n_slots − 1 where that is a mask, else 0 */
+    struct modulus modulus; /* of n_slots */
+    uint32_t n_nodes;       /* occupied slots */
+    uint32_t *nodes;        /* their members, in the order of the slots */
+    uint32_t *owners;       /* of every slot, its member; PLACEMENT_NONE without members */
+    uint32_t *next;         /* of every slot, the index in nodes that owns it */
 };
 
 /* The slot a virtual node with this hash gets; there is a free one. occupied: the member in each
@@ -121,6 +123,7 @@ static int slots_build(const void *params, const struct placement_member *member
     struct slots *slots = mem_zalloc(1, sizeof(*slots));
     slots->n_slots = p->n_slots;
     slots->mask = (p->n_slots & (p->n_slots - 1)) == 0 ? p->n_slots - 1 : 0;
+    slots->modulus = modulus_of(p->n_slots);
     slots->nodes = mem_zalloc(n_nodes + 1, sizeof(*slots->nodes));
     slots->owners = mem_zalloc(p->n_slots, sizeof(*slots->owners));
     slots->next = mem_zalloc(p->n_slots, sizeof(*slots->next));
@@ -152,13 +155,29 @@ static void slots_free(struct placement *placement)
 static inline uint64_t slot_of(const struct slots *slots, uint64_t key)
 {
     uint64_t hash = hash_key(slots->base.hashes.request, key);
-    return slots->mask ? hash & slots->mask : hash % slots->n_slots;
+    return slots->mask ? hash & slots->mask : modulus_rest(slots->modulus, hash);
 }
 
 static uint32_t slots_lookup(const struct placement *placement, uint64_t key)
 {
     const struct slots *slots = (const struct slots *)placement;
     return slots->owners[slot_of(slots, key)];
+}
+
+static void slots_lookup_hashes(const struct placement *placement, const uint64_t *hashes, size_t n,
+                                uint32_t *out)
+{
+    const struct slots *slots = (const struct slots *)placement;
+    const uint32_t *owners = slots->owners;
+    const struct modulus modulus = slots->modulus;
+    const uint64_t mask = slots->mask;
+    if (mask) {
+        for (size_t i = 0; i < n; i++)
+            out[i] = owners[hashes[i] & mask];
+    } else {
+        for (size_t i = 0; i < n; i++)
+            out[i] = owners[modulus_rest(modulus, hashes[i])];
+    }
 }
 
 /* Clockwise over the occupied slots: every member has one, so the walk ends within a round. */
@@ -250,6 +269,7 @@ static const struct placement_ops slots_placement = {
     .build = slots_build,
     .free = slots_free,
     .lookup = slots_lookup,
+    .lookup_hashes = slots_lookup_hashes,
     .lookup_n = slots_lookup_n,
     .bytes = slots_bytes,
     .shares = slots_shares,

@@ -1,15 +1,16 @@
-/* The words between the docker spawner (in the load balancer) and the process `quoit spawner`,
- * which holds the engine's socket: JSON objects, one a line, over a private unix socket.
+/* The words between the spawners docker and swarm (in the load balancer) and the process `quoit
+ * spawner`, which holds the engine's socket: JSON objects, one a line, over a private unix socket.
  *
  *   LB → spawner process
- *     {"do":"start","uid":7,"name":"S5","id":5,"words":["--store","file"],"data":12,"new":true}
+ *     {"do":"start","uid":7,"name":"S5","id":5,"words":["--store","file"],"data":12,"new":true,
+ *      "groups":[3,4]}          servers that share a group are kept on different machines
  *     {"do":"adopt","uid":7,"reference":"CONTAINER"}
  *     {"do":"stop","uid":7,"grace_ms":2000}
  *     {"do":"remove_data","data":12}
  *     {"do":"purge"}              whatever of the cluster nobody started or adopted here, goes
  *
  *   spawner process → LB
- *     {"say":"hello","protocol":1,"cluster":"quoit"}
+ *     {"say":"hello","protocol":1,"cluster":"quoit","makes":"containers"}
  *     {"say":"here","reference":"CONTAINER","name":"S5"}   runs already, told by nobody yet
  *     {"say":"ready"}             all that run have been named, and the engine answers
  *     {"say":"unready","why":…}   the engine does not answer
@@ -39,7 +40,9 @@
 #define DOCKER_WIRE_MAX_LINE_BYTES 8192
 #define DOCKER_WIRE_MAX_UNSENT_BYTES ((size_t)4 << 20)
 #define DOCKER_WIRE_DEFAULT_SOCKET "/run/quoit/spawner.sock"
-/* A container's id, and its NUL. */
+/* Groups of a start: a line has to hold them. */
+#define DOCKER_WIRE_MAX_GROUPS 256
+/* A container's or a service's id, and its NUL. */
 #define DOCKER_REFERENCE_BYTES 80
 
 /* One end of a connection. Everything on the loop's thread. */

@@ -114,6 +114,42 @@ static void hashes_are_pure(void **state)
     }
 }
 
+static void check_form(const char *text, const struct part *part)
+{
+    enum { N = 1000 };
+    uint64_t keys[N], many[N];
+    struct hash_choice choice;
+    struct hash hash = open_hash(&choice, text);
+    struct rng rng;
+    rng_seed(&rng, 1);
+    for (unsigned k = 0; k < N; k++)
+        keys[k] = k < 2 ? 0 - (uint64_t)k : k % 2 ? 100000 + k : rng_next(&rng);
+    for (size_t n = 0; n < 4; n++)
+        hash_keys(&hash, keys, n, many); /* short ones too */
+    hash_keys(&hash, keys, N, many);
+    for (unsigned k = 0; k < N; k++) {
+        uint64_t expected = hash.ops->key(hash.params, keys[k]);
+        CLAIM(hash_key(hash, keys[k]) == expected && many[k] == expected, part);
+    }
+    hash_choice_done(&choice);
+}
+
+static void a_closed_form_and_many_keys_give_what_the_hook_gives(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_parts; i++) {
+        check_form(parts[i]->name, parts[i]);
+        for (const struct option_def *def = parts[i]->options; def && def->name; def++) {
+            static const char *const values[] = {"0", "1", "4294967297", "18446744073709551615"};
+            for (size_t v = 0; v < 4; v++) {
+                char *text = mem_printf("%s:%s=%s", parts[i]->name, def->name, values[v]);
+                check_form(text, parts[i]);
+                free(text);
+            }
+        }
+    }
+}
+
 static void request_ids_rarely_collide(void **state)
 {
     (void)state;
@@ -240,6 +276,7 @@ int main(void)
         cmocka_unit_test(every_hash_says_what_it_is),
         cmocka_unit_test(options_given_their_defaults_change_nothing),
         cmocka_unit_test(hashes_are_pure),
+        cmocka_unit_test(a_closed_form_and_many_keys_give_what_the_hook_gives),
         cmocka_unit_test(request_ids_rarely_collide),
         cmocka_unit_test(points_depend_on_the_member_and_on_the_replica),
         cmocka_unit_test(bytes_are_hashed_by_content_not_by_place),

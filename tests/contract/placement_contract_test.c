@@ -147,6 +147,55 @@ static void lookup_n_gives_distinct_members_and_lookups_first(void **state)
     each_pair(check_lookup_n);
 }
 
+/* Lengths about the batch's and the lanes' own. */
+static void check_many(const struct placement_fixture *fixture)
+{
+    static const size_t lengths[] = {0, 1, 2, 31, 32, 33, 127, 128, 129, 300, 1000};
+    static const size_t sizes[] = {0, 1, 2, 3, 7, 8, MANY};
+    uint64_t keys[1000];
+    uint32_t out[1001];
+    for (unsigned i = 0; i < 1000; i++)
+        keys[i] = key_number(i);
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        struct placement *placement = placement_fixture_build_n(fixture, sizes[s]);
+        for (size_t l = 0; l < sizeof(lengths) / sizeof(lengths[0]); l++) {
+            size_t n = lengths[l], first = (7 * l) % (1001 - n);
+            memset(out, 0xee, sizeof(out));
+            placement_lookup_many(placement, keys + first, n, out);
+            for (size_t i = 0; i < n; i++)
+                CLAIM(out[i] == placement_lookup(placement, keys[first + i]));
+            CLAIM(out[n] == 0xeeeeeeee);
+        }
+        placement_free(placement);
+    }
+}
+
+static void lookup_many_is_lookup_of_each(void **state)
+{
+    (void)state;
+    each_pair(check_many);
+}
+
+/* Options that take other ways through a lookup: no power of two, one point, many. */
+static void lookup_many_is_lookup_of_each_under_other_options(void **state)
+{
+    static const char *const specs[] = {"slots:slots=509",   "slots:slots=1000,probe=quadratic",
+                                        "maglev:table=521",  "ring:virtual=1",
+                                        "ring:virtual=1000", "partitions:partitions=41",
+                                        "ketama:key=text",   "two-choices"};
+    static const char *const hashes[] = {"quadratic", "poly-67", "splitmix64:seed=7",
+                                         "xxh3:seed=123456789012345", "fnv1a"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+        for (size_t j = 0; j < sizeof(hashes) / sizeof(hashes[0]); j++) {
+            struct placement_fixture fixture;
+            placement_fixture_open(&fixture, specs[i], hashes[j]);
+            check_many(&fixture);
+            placement_fixture_close(&fixture);
+        }
+    }
+}
+
 static void check_deterministic(const struct placement_fixture *fixture)
 {
     uint64_t ids[MANY];
@@ -491,13 +540,14 @@ static void check_allocations(const struct placement_fixture *fixture)
 {
     struct placement *placement = placement_fixture_build_n(fixture, MANY);
     uint32_t out[MANY];
-    uint64_t sum = 0, none[MANY] = {0};
+    uint64_t sum = 0, none[MANY] = {0}, keys[MANY] = {0};
     const struct placement_loads loads = {.of = none, .total = 0};
     uint64_t before = alloc_count();
     for (unsigned i = 0; i < 1000; i++) {
         sum += placement_lookup(placement, key_number(i));
         placement_lookup_n(placement, key_number(i), i % (MANY + 1), out);
         sum += placement_lookup_loaded(placement, key_number(i), &loads);
+        placement_lookup_many(placement, keys, MANY, out);
     }
     CLAIM(alloc_count() == before);
     CLAIM(sum < 2000 * (uint64_t)MANY);
@@ -554,6 +604,8 @@ int main(void)
         cmocka_unit_test(no_members_get_no_key),
         cmocka_unit_test(a_single_member_gets_every_key),
         cmocka_unit_test(lookup_n_gives_distinct_members_and_lookups_first),
+        cmocka_unit_test(lookup_many_is_lookup_of_each),
+        cmocka_unit_test(lookup_many_is_lookup_of_each_under_other_options),
         cmocka_unit_test(the_same_members_give_the_same_placement),
         cmocka_unit_test(bad_members_are_refused_with_the_reason),
         cmocka_unit_test(thousands_of_members_are_placed_or_refused_with_the_reason),

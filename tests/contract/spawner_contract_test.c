@@ -31,6 +31,7 @@ static const struct fixture fixtures[] = {
     {.part = "process", .spec = "process"},
     {.part = "fake", .spec = "fake:delay=1ms"},
     {.part = "docker", .spec = "docker", .needs_engine = true},
+    {.part = "swarm", .spec = "swarm", .needs_engine = true},
 };
 
 struct world {
@@ -53,8 +54,8 @@ static int set_up(void **state)
     char spec[256];
     snprintf(spec, sizeof(spec), "%s", fixture.spec);
     if (fixture.needs_engine) {
-        world->bed = docker_bed_new();
-        snprintf(spec, sizeof(spec), "docker:socket=%s", docker_bed_socket(world->bed));
+        world->bed = docker_bed_new(strcmp(part->name, "swarm") == 0);
+        snprintf(spec, sizeof(spec), "%s:socket=%s", fixture.spec, docker_bed_socket(world->bed));
     }
     if (spec_parse(&spawner_family, spec, &world->spec, &err))
         fail_msg("%s", err.message);

@@ -35,7 +35,7 @@ lost() { # NAME
     [ "$(running | paste -sd ' ')" = "Server1 Server2 Server3" ]
     ask GET /home
     [ "$code" = 200 ] && [[ $body == '{"message":"Hello from Server: '[123]'","status":"successful"}' ]]
-    within 30 eval '[ "$(docker inspect --format "{{.State.Health.Status}}" "$(service lb-memory)")" = healthy ]'
+    within 60 eval '[ "$(docker inspect --format "{{.State.Health.Status}}" "$(service lb-memory)")" = healthy ]'
     tools/compose ps | grep -q "$(of Server2)"
     tools/compose logs | grep -q 'Server2 | .*listens on'
     [ -n "$(leftovers)" ]
@@ -57,7 +57,7 @@ lost() { # NAME
     ask DELETE /rm --data-binary '{"n":3,"hostnames":["S5"]}'
     [ "$code" = 200 ]
     [ "$(n_servers)" = 2 ]
-    within 5 agree
+    within 30 agree
     # the name is free again
     ask POST /add --data-binary '{"n":1,"hostnames":["S5"]}'
     [ "$code" = 200 ]
@@ -85,9 +85,9 @@ lost() { # NAME
     up memory
     start_stream 5s
     docker kill "$(of Server2)" >/dev/null
-    within 3 lost Server2
-    within 10 serving 3
-    within 5 agree
+    within 15 lost Server2
+    within 60 serving 3
+    within 30 agree
     stream_is_whole
 }
 
@@ -95,9 +95,9 @@ lost() { # NAME
     up memory
     start_stream 5s
     docker rm --force "$(of Server2)" >/dev/null
-    within 3 lost Server2
-    within 10 serving 3
-    within 5 agree
+    within 15 lost Server2
+    within 60 serving 3
+    within 30 agree
     stream_is_whole
 }
 
@@ -105,11 +105,12 @@ lost() { # NAME
     up memory
     start_stream 6s
     docker pause "$(of Server2)" >/dev/null
-    within 5 lost Server2
-    within 10 serving 3
-    within 5 agree
+    within 20 lost Server2
+    within 60 serving 3
+    within 30 agree
     stream_is_whole # what waited for it went elsewhere
-    ! docker inspect "$(of Server2)" >/dev/null 2>&1
+    run docker inspect "$(of Server2)"
+    [ "$status" -ne 0 ]
 }
 
 @test "a crashed load balancer comes back and takes its containers over" {
@@ -117,26 +118,26 @@ lost() { # NAME
     local before
     before=$(docker ps --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER-memory" | sort)
     crash "$(service lb-memory)"
-    within 20 serving_quietly 3
+    within 60 serving_quietly 3
     [ "$(docker ps --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER-memory" | sort)" = "$before" ]
     agree
     docker kill "$(of Server1)" >/dev/null
-    within 3 lost Server1
-    within 10 serving 3
-    within 5 agree
+    within 15 lost Server1
+    within 60 serving 3
+    within 30 agree
 }
 
 @test "a crashed spawner comes back: servers serve on meanwhile, and are watched again" {
     up memory
     start_stream 4s
     crash "$(service spawner-memory)"
-    within 20 eval '[ "$(docker inspect --format "{{.RestartCount}} {{.State.Running}}" "$(service spawner-memory)")" = "1 true" ]'
+    within 60 eval '[ "$(docker inspect --format "{{.RestartCount}} {{.State.Running}}" "$(service spawner-memory)")" = "1 true" ]'
     stream_is_whole
     agree
     docker kill "$(of Server1)" >/dev/null
-    within 3 lost Server1
-    within 15 serving 3
-    within 5 agree
+    within 15 lost Server1
+    within 60 serving 3
+    within 30 agree
 }
 
 @test "nothing is left of servers whose load balancer and spawner were killed, after down" {

@@ -20,11 +20,17 @@ start_spawner() { # OPTION…
         </dev/null >"$dir/spawner.log" 2>&1 3>&- &
     SPAWNER_PID=$!
     disown "$SPAWNER_PID"
-    within 5 grep -q 'engine answers' "$dir/spawner.log"
+    within 30 grep -q 'engine answers' "$dir/spawner.log"
 }
 
 start_host_lb() { # OPTION…
-    start_lb --spawner "docker:socket=$dir/spawner,wait=5s" "$@"
+    spawn_lb --spawner "docker:socket=$dir/spawner,wait=30s" "$@"
+    within 60 said_or_ended lb "$LB_PID"
+    LB=$(<"$dir/lb.ready")
+    [ -n "$LB" ] || {
+        cat "$dir/lb.log"
+        return 1
+    }
 }
 
 nothing_is_left() {
@@ -47,7 +53,7 @@ nothing_is_left() {
     docker network rm "$QUOIT_NETWORK" >/dev/null
     ask POST /add --data-binary '{"n":1,"hostnames":["S1"]}'
     [ "$code" != 200 ] && [[ $body == *"network $QUOIT_NETWORK not found"* ]]
-    within 5 nothing_is_left
+    within 60 nothing_is_left
     docker network create "$QUOIT_NETWORK" >/dev/null
     ask POST /add --data-binary '{"n":1,"hostnames":["S1"]}'
     [ "$code" = 200 ]
@@ -72,7 +78,7 @@ nothing_is_left() {
     QUOIT_E2E_MARK=$mark "$QUOIT" spawner --socket "$dir/spawner" --engine "$dir/engine" \
         </dev/null >"$dir/spawner.log" 2>&1 3>&- &
     disown $!
-    within 5 [ -S "$dir/spawner" ]
+    within 30 [ -S "$dir/spawner" ]
     run timeout 20 "$QUOIT" lb --listen 127.0.0.1:0 --spawner "docker:socket=$dir/spawner,wait=1s"
     [ "$status" -eq 1 ]
     [[ $output == *"the container engine does not answer: cannot connect to $dir/engine"* ]]
@@ -83,14 +89,14 @@ nothing_is_left() {
     start_host_lb --servers 1
     local i
     for ((i = 1; i <= 20; i++)); do
-        ask POST /add --data-binary '{"n":5}' --max-time 90
+        ask POST /add --data-binary '{"n":5}'
         [ "$code" = 200 ]
-        ask DELETE /rm --data-binary '{"n":5}' --max-time 90
+        ask DELETE /rm --data-binary '{"n":5}'
         [ "$code" = 200 ]
     done
     kill -TERM "$LB_PID"
-    within 30 gone "$LB_PID"
-    within 30 nothing_is_left
+    within 60 gone "$LB_PID"
+    within 60 nothing_is_left
     [ -z "$(docker volume ls --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER-host")" ]
 }
 

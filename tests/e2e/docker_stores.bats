@@ -19,7 +19,7 @@ fill() {
     for ((key = 0; key < 8192; key += 41)); do
         rows+=,"{\"Stud_id\":$key,\"Stud_name\":\"n$key\",\"Stud_marks\":$((key % 101))}"
     done
-    ask POST /init --data-binary "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$SHARDS,\"servers\":$SERVERS}" --max-time 90
+    ask POST /init --data-binary "{\"N\":3,\"schema\":$SCHEMA,\"shards\":$SHARDS,\"servers\":$SERVERS}"
     answered 200 '{"message":"Configured Database","status":"success"}'
     ask POST /write --data-binary "{\"data\":[${rows:1}]}"
     answered 200 '{"message":"200 Data entries added","status":"success"}'
@@ -40,12 +40,12 @@ survives_kills() {
     local name
     fill
     rows_are_there
-    within 15 agree # those of before /init have gone
+    within 30 agree # those of before /init have gone
     for name in $(running); do
         docker kill "$(of "$name")" >/dev/null
         rows_are_there
-        within 60 whole
-        within 5 agree
+        within 120 whole
+        within 30 agree
         rows_are_there
     done
 }
@@ -56,7 +56,7 @@ survives_down() {
     grep -q 'kept: the volumes' "$dir/down.log"
     [ -z "$(containers --all --quiet)" ]
     tools/compose up >"$dir/up.log" 2>&1
-    within 90 whole
+    within 120 whole
     rows_are_there
 }
 
@@ -79,13 +79,13 @@ purges() {
     survives_kills
     survives_down
     # a server that is removed takes its volume with it
-    ask POST /add --data-binary '{"n":1,"servers":{"Server7":["sh1"]}}' --max-time 60
+    ask POST /add --data-binary '{"n":1,"servers":{"Server7":["sh1"]}}'
     [ "$code" = 200 ]
     local n
     n=$(docker volume ls --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER-file" | wc -l)
-    ask DELETE /rm --data-binary '{"n":1,"servers":["Server7"]}' --max-time 60
+    ask DELETE /rm --data-binary '{"n":1,"servers":["Server7"]}'
     [ "$code" = 200 ]
-    within 10 eval '[ "$(docker volume ls --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER-file" | wc -l)" = '$((n - 1))' ]'
+    within 60 eval '[ "$(docker volume ls --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER-file" | wc -l)" = '$((n - 1))' ]'
     purges
 }
 

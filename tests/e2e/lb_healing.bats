@@ -284,6 +284,35 @@ failed_starts() {
     answered 200 '{"message":{"N":3,"replicas":["Server1","a","c"]},"status":"successful"}'
 }
 
+@test "a shard without a replica that serves: healthz is 503 and names it, until it is back" {
+    start_removable_lb --servers 0
+    ask POST /init -d '{"N":2,"schema":{"columns":["id","name"],"dtypes":["Number","String"]},
+        "shards":[{"id_low":0,"Shard_id":"sh1","Shard_size":10},
+            {"id_low":10,"Shard_id":"sh2","Shard_size":10},
+            {"id_low":20,"Shard_id":"sh3","Shard_size":10}],
+        "servers":{"A1":["sh1"],"B2":["sh1","sh2","sh3"]}}'
+    [ "$code" = 200 ]
+    ask GET /healthz
+    answered 200 '{"message":"2 of 2 servers serve","status":"successful"}'
+    mv "$dir/quoit" "$dir/quoit.away"
+    kill -KILL "$(pid_of B2)"
+    within 2 eval '[ "$(n_servers)" -eq 1 ]'
+    ask GET /healthz
+    refused_with 503 "2 of 3 shards without a replica that serves: sh2, ..."
+    # what is there is answered all the same
+    ask POST /read -d '{"id":{"low":0,"high":9}}'
+    [ "$code" = 200 ]
+    "$QUOIT" ctl health --lb "$LB" || local rc=$?
+    [ "${rc:-0}" -eq 1 ]
+    mv "$dir/quoit.away" "$dir/quoit"
+    healed 2
+    ask GET /healthz
+    answered 200 '{"message":"2 of 2 servers serve","status":"successful"}'
+    ask POST /add -d '{"n":1,"new_shards":[{"id_low":30,"Shard_id":"status","Shard_size":1}],
+        "servers":{"C3":["status"]}}'
+    refused_with 400 "a shard cannot be called 'status'"
+}
+
 @test "with no server and none to be had: 503 for paths and healthz, 200 for rep" {
     start_removable_lb --servers 2
     mv "$dir/quoit" "$dir/quoit.away"

@@ -143,7 +143,7 @@ holds() { # JQ FILTER, on the last output
         --changes 0 --zipf 0 --json
     holds '[.rows[].replicas | .replicas == 2 and .copysets == 10 and .loss == 1
         and .all.peak_to_mean <= .primary.peak_to_mean * 1.2] | all'
-    holds '[.rows[].cost | .hot_ns >= 0 and .cold_ns > 0 and .bytes > 100 and .build_us > 0] | all'
+    holds '[.rows[].cost | .hot_ns >= 0 and .batch_ns >= 0 and .cold_ns > 0 and .bytes > 100 and .build_us > 0] | all'
     ring compare --placement ring --hash xxh3 --replicas 2 --cost --draws 0 --changes 1
     for word in Balance Change Replicas Cost peak/mean copysets "hot, ns"; do
         [[ $output == *"$word"* ]]

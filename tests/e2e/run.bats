@@ -84,8 +84,8 @@ no_process_is_left() {
     jq -e '[range(3) as $i | [.points[0].servers[].counts[$i]] | add] == [600, 600, 600]' \
         "$r/result.json"
     jq -e '.points[0].fit.p > 1e-6 and .points[0].fit.df == 9' "$r/result.json"
-    jq -e '.points[0].metrics.rate.median > 0 and .points[0].metrics.p99.median > 0' \
-        "$r/result.json"
+    jq -e '.points[0].metrics.rate.median > 0 and .points[0].metrics.p99.median > 0 and
+        .points[0].metrics.cluster_cpu.median > 0 and .spawner == null' "$r/result.json"
     jq -e '.seed == 5 and .set[0] == "load.requests=600" and
         .experiment.load.requests == "600" and .host.cores >= 1 and
         (.quoit.commit | length) > 0 and .libraries.libcurl != null and

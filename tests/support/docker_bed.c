@@ -26,6 +26,7 @@ struct message {
 struct docker_bed {
     char dir[64], socket[96], engine_socket[96];
     pid_t pid;
+    bool swarm;
     int fd; /* to the other process: a message, and a size_t back */
     /* within the child */
     struct ev_loop *loop;
@@ -42,6 +43,8 @@ static void start_spawnerd(struct docker_bed *bed)
                                            .network = "n1",
                                            .cluster = "bed",
                                            .prefix = "",
+                                           .swarm = bed->swarm,
+                                           .node_label = "",
                                            .memory_bytes = 64u << 20,
                                            .n_pids = 32};
     int rc = spawnerd_open(&config, bed->loop, &bed->spawnerd, NULL);
@@ -114,10 +117,12 @@ static size_t give(struct docker_bed *bed, enum order order, const char *name, i
     return count;
 }
 
-struct docker_bed *docker_bed_new(void)
+struct docker_bed *docker_bed_new(bool swarm)
 {
     struct docker_bed *bed = mem_zalloc(1, sizeof(*bed));
     int pair[2];
+
+    bed->swarm = swarm;
 
     strcpy(bed->dir, "/tmp/quoit-docker.XXXXXX");
     if (!mkdtemp(bed->dir) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))

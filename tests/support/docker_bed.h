@@ -8,7 +8,7 @@
 
 struct docker_bed;
 
-struct docker_bed *docker_bed_new(void);
+struct docker_bed *docker_bed_new(bool swarm);
 void docker_bed_free(struct docker_bed *bed);
 /* Where spawnerd listens. */
 const char *docker_bed_socket(const struct docker_bed *bed);

@@ -1,4 +1,4 @@
-#include "tests/support/fake_engine.h"
+#include "tests/support/fake_engine_parts.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,66 +14,15 @@
 #include "core/json.h"
 #include "core/mem.h"
 
-#define MAX_LOG 4096
-
-struct container {
-    TAILQ_ENTRY(container) link;
-    char id[80], name[128], server[128], state[16];
-    char address[32];
-    char *spec; /* what it was made of; NULL: added by the test */
-    char cluster[64];
-    int status;
-};
-
-enum connection_kind { PLAIN, EVENTS, ATTACHED };
-
-struct connection {
-    TAILQ_ENTRY(connection) link;
-    struct fake_engine *engine;
-    int fd;
-    enum connection_kind kind;
-    char id[80]; /* ATTACHED */
-    struct ev_io io;
-    struct buf in;
-    char *held; /* an answer that waits */
-};
-
-struct rule {
-    char request[128];
-    int status;
-    char message[256];
-    unsigned n;
-    bool swallows;
-};
-
-struct fake_engine {
-    struct ev_loop *loop;
-    char *socket;
-    int fd;
-    struct ev_io listener;
-    TAILQ_HEAD(, container) containers;
-    TAILQ_HEAD(, connection) connections;
-    struct rule rules[8];
-    size_t n_rules;
-    int start_status; /* of the next refused start; 0: none */
-    char start_message[256];
-    char hold[128];
-    char newest[16], oldest[16];
-    char *log[MAX_LOG]; /* requests: "METHOD path" */
-    size_t n_log;
-    char *last_spec;
-    unsigned n_made;
-};
-
 /* ---- answers ------------------------------------------------------------------------------ */
 
-static void say(struct connection *connection, const char *bytes, size_t n)
+void fake_say(struct connection *connection, const char *bytes, size_t n)
 {
     ssize_t sent = send(connection->fd, bytes, n, MSG_NOSIGNAL);
     (void)sent; /* a peer that has gone takes nothing */
 }
 
-static void answer(struct connection *connection, int status, const char *body)
+void fake_answer(struct connection *connection, int status, const char *body)
 {
     char *text = mem_printf("HTTP/1.1 %d X\r\nContent-Type: application/json\r\n"
                             "Content-Length: %zu\r\n\r\n%s",
@@ -83,7 +32,7 @@ static void answer(struct connection *connection, int status, const char *body)
         text = mem_strdup("HTTP/1.1 204 X\r\n\r\n");
     }
     if (connection->held == NULL) {
-        say(connection, text, strlen(text));
+        fake_say(connection, text, strlen(text));
         free(text);
     } else { /* on hold */
         free(connection->held);
@@ -91,7 +40,7 @@ static void answer(struct connection *connection, int status, const char *body)
     }
 }
 
-static void answer_message(struct connection *connection, int status, const char *message)
+void fake_answer_message(struct connection *connection, int status, const char *message)
 {
     struct buf body;
 
@@ -99,20 +48,22 @@ static void answer_message(struct connection *connection, int status, const char
     buf_append_str(&body, "{\"message\":");
     json_escape(&body, message, strlen(message));
     buf_append_str(&body, "}");
-    answer(connection, status, buf_str(&body));
+    fake_answer(connection, status, buf_str(&body));
     buf_done(&body);
 }
 
-static void open_stream(struct connection *connection, enum connection_kind kind)
+void fake_open_stream(struct connection *connection, enum connection_kind kind)
 {
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x\r\n\r\n";
 
     connection->kind = kind;
-    say(connection, head, sizeof(head) - 1);
+    fake_say(connection, head, sizeof(head) - 1);
 }
 
 static void close_connection(struct connection *connection)
 {
+    if (connection->closed)
+        *connection->closed = true;
     ev_io_stop(connection->engine->loop, &connection->io);
     close(connection->fd);
     TAILQ_REMOVE(&connection->engine->connections, connection, link);
@@ -123,7 +74,7 @@ static void close_connection(struct connection *connection)
 
 /* ---- containers --------------------------------------------------------------------------- */
 
-static struct container *find(const struct fake_engine *engine, const char *key)
+struct container *fake_find(const struct fake_engine *engine, const char *key)
 {
     struct container *container;
 
@@ -133,7 +84,7 @@ static struct container *find(const struct fake_engine *engine, const char *key)
     return NULL;
 }
 
-static bool is_mode(const struct container *container, const char *mode)
+bool fake_is_mode(const struct container *container, const char *mode)
 {
     size_t n = strlen(mode);
     return strncmp(container->server, mode, n) == 0 &&
@@ -144,13 +95,16 @@ static void tell_event(struct fake_engine *engine, const struct container *conta
                        const char *action)
 {
     struct connection *connection;
+    if (container->node != 0) /* an engine tells of its own containers alone */
+        return;
     char *event = mem_printf("{\"Type\":\"container\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\","
-                             "\"Attributes\":{\"exitCode\":\"%d\"}}}\n",
-                             action, container->id, container->status);
+                             "\"Attributes\":{\"com.docker.swarm.service.id\":\"%s\","
+                             "\"exitCode\":\"%d\"}}}\n",
+                             action, container->id, container->id, container->status);
 
     TAILQ_FOREACH(connection, &engine->connections, link)
     if (connection->kind == EVENTS)
-        say(connection, event, strlen(event));
+        fake_say(connection, event, strlen(event));
     free(event);
 }
 
@@ -165,10 +119,10 @@ static void speak(struct fake_engine *engine, const struct container *container,
     memcpy(frame + 8, text, n);
     TAILQ_FOREACH(connection, &engine->connections, link)
     if (connection->kind == ATTACHED && strcmp(connection->id, container->id) == 0)
-        say(connection, frame, 8 + n);
+        fake_say(connection, frame, 8 + n);
 }
 
-static void end_container(struct fake_engine *engine, struct container *container, int status)
+void fake_end_container(struct fake_engine *engine, struct container *container, int status)
 {
     struct connection *connection, *next;
 
@@ -184,34 +138,34 @@ static void end_container(struct fake_engine *engine, struct container *containe
     tell_event(engine, container, "die");
 }
 
-static void remove_container(struct fake_engine *engine, struct container *container)
+void fake_remove_container(struct fake_engine *engine, struct container *container)
 {
-    end_container(engine, container, 137);
+    fake_end_container(engine, container, 137);
     tell_event(engine, container, "destroy");
     TAILQ_REMOVE(&engine->containers, container, link);
     free(container->spec);
     free(container);
 }
 
-static void start_container(struct fake_engine *engine, struct container *container)
+void fake_start_container(struct fake_engine *engine, struct container *container)
 {
     strcpy(container->state, "running");
-    if (is_mode(container, "fails")) {
+    if (fake_is_mode(container, "fails")) {
         speak(engine, container, 2, "first words\nthe disk is on fire\n");
-        end_container(engine, container, 3);
-    } else if (is_mode(container, "garbles")) {
+        fake_end_container(engine, container, 3);
+    } else if (fake_is_mode(container, "garbles")) {
         speak(engine, container, 1, "quoit.example:80\n");
-    } else if (is_mode(container, "halves")) {
+    } else if (fake_is_mode(container, "halves")) {
         speak(engine, container, 1, "0.0.0.0:50");
         speak(engine, container, 1, "00\n");
-    } else if (!is_mode(container, "mute")) {
+    } else if (!fake_is_mode(container, "mute")) {
         speak(engine, container, 2, "it goes on\n");
         speak(engine, container, 1, "0.0.0.0:5000\n");
     }
 }
 
-static void add_record(struct fake_engine *engine, const char *id, const char *name,
-                       const char *server, const char *cluster, const char *state)
+void fake_add_record(struct fake_engine *engine, const char *id, const char *name,
+                     const char *server, const char *cluster, const char *state)
 {
     struct container *container = mem_zalloc(1, sizeof(*container));
 
@@ -229,7 +183,7 @@ static void add_record(struct fake_engine *engine, const char *id, const char *n
 
 /* ---- calls -------------------------------------------------------------------------------- */
 
-static cJSON *labels_of(const struct container *container)
+cJSON *fake_labels_of(const struct container *container)
 {
     cJSON *spec =
         container->spec ? json_parse(container->spec, strlen(container->spec), NULL) : NULL;
@@ -245,13 +199,13 @@ static cJSON *labels_of(const struct container *container)
     return labels;
 }
 
-static void answer_tree(struct connection *connection, int status, cJSON *tree)
+void fake_answer_tree(struct connection *connection, int status, cJSON *tree)
 {
     struct buf body;
 
     buf_init(&body, 0);
     json_print(&body, tree, false);
-    answer(connection, status, buf_str(&body));
+    fake_answer(connection, status, buf_str(&body));
     buf_done(&body);
     cJSON_Delete(tree);
 }
@@ -263,21 +217,21 @@ static void call_create(struct connection *connection, const char *name, const c
     cJSON *spec = json_parse(body, strlen(body), NULL);
     const char *server = json_get_string(spec, "Hostname");
 
-    if (find(engine, name)) {
+    if (fake_find(engine, name)) {
         char *message = mem_printf("Conflict. The container name \"/%s\" is already in use by "
                                    "container \"%s\".",
-                                   name, find(engine, name)->id);
-        answer_message(connection, 409, message);
+                                   name, fake_find(engine, name)->id);
+        fake_answer_message(connection, 409, message);
         free(message);
     } else {
         snprintf(id, sizeof(id), "%064x", engine->n_made + 1);
-        add_record(engine, id, name, server ? server : "", "", "created");
-        find(engine, id)->spec = mem_strdup(body);
+        fake_add_record(engine, id, name, server ? server : "", "", "created");
+        fake_find(engine, id)->spec = mem_strdup(body);
         free(engine->last_spec);
         engine->last_spec = mem_strdup(body);
         cJSON *tree = cJSON_CreateObject();
         cJSON_AddStringToObject(tree, "Id", id);
-        answer_tree(connection, 201, tree);
+        fake_answer_tree(connection, 201, tree);
     }
     cJSON_Delete(spec);
 }
@@ -289,7 +243,7 @@ static void call_list(struct connection *connection)
 
     TAILQ_FOREACH(container, &connection->engine->containers, link)
     {
-        cJSON *labels = labels_of(container);
+        cJSON *labels = fake_labels_of(container);
         if (!json_get(labels, "quoit.cluster")) {
             cJSON_Delete(labels);
             continue;
@@ -301,7 +255,7 @@ static void call_list(struct connection *connection)
         cJSON_AddItemToObject(row, "Labels", labels);
         cJSON_AddItemToArray(tree, row);
     }
-    answer_tree(connection, 200, tree);
+    fake_answer_tree(connection, 200, tree);
 }
 
 static void call_inspect(struct connection *connection, const struct container *container)
@@ -309,7 +263,8 @@ static void call_inspect(struct connection *connection, const struct container *
     cJSON *tree = cJSON_CreateObject();
 
     cJSON_AddStringToObject(tree, "Id", container->id);
-    cJSON_AddItemToObject(cJSON_AddObjectToObject(tree, "Config"), "Labels", labels_of(container));
+    cJSON_AddItemToObject(cJSON_AddObjectToObject(tree, "Config"), "Labels",
+                          fake_labels_of(container));
     cJSON *state = cJSON_AddObjectToObject(tree, "State");
     cJSON_AddBoolToObject(state, "Running", strcmp(container->state, "running") == 0);
     json_add_int64(state, "Pid", 4321);
@@ -317,7 +272,7 @@ static void call_inspect(struct connection *connection, const struct container *
         cJSON_AddObjectToObject(cJSON_AddObjectToObject(tree, "NetworkSettings"), "Networks");
     cJSON_AddStringToObject(cJSON_AddObjectToObject(networks, "n1"), "IPAddress",
                             container->address);
-    answer_tree(connection, 200, tree);
+    fake_answer_tree(connection, 200, tree);
 }
 
 /* VERB of "containers/ID/VERB?query". */
@@ -327,28 +282,28 @@ static void call_container(struct connection *connection, const char *method,
     struct fake_engine *engine = connection->engine;
 
     if (strcmp(method, "DELETE") == 0) {
-        remove_container(engine, container);
-        answer(connection, 204, "");
+        fake_remove_container(engine, container);
+        fake_answer(connection, 204, "");
     } else if (strcmp(verb, "json") == 0) {
         call_inspect(connection, container);
     } else if (strcmp(verb, "attach") == 0) {
         snprintf(connection->id, sizeof(connection->id), "%s", container->id);
-        open_stream(connection, ATTACHED);
+        fake_open_stream(connection, ATTACHED);
     } else if (strcmp(verb, "start") == 0 && engine->start_status != 0) {
-        answer_message(connection, engine->start_status, engine->start_message);
+        fake_answer_message(connection, engine->start_status, engine->start_message);
         engine->start_status = 0;
     } else if (strcmp(verb, "start") == 0) {
-        answer(connection, 204, "");
-        start_container(engine, container);
+        fake_answer(connection, 204, "");
+        fake_start_container(engine, container);
     } else if (strcmp(verb, "rename") == 0) {
         snprintf(container->name, sizeof(container->name), "%s", strchr(query, '=') + 1);
-        answer(connection, 204, "");
+        fake_answer(connection, 204, "");
     } else if (strcmp(verb, "kill") == 0) {
-        answer(connection, 204, "");
-        if (!is_mode(container, "stubborn"))
-            end_container(engine, container, 0);
+        fake_answer(connection, 204, "");
+        if (!fake_is_mode(container, "stubborn"))
+            fake_end_container(engine, container, 0);
     } else {
-        answer_message(connection, 404, "page not found");
+        fake_answer_message(connection, 404, "page not found");
     }
 }
 
@@ -364,9 +319,9 @@ static void dispatch(struct connection *connection, const char *method, char *pa
     if (strcmp(path, "version") == 0) {
         snprintf(version, sizeof(version), "{\"ApiVersion\":\"%s\",\"MinAPIVersion\":\"%s\"}",
                  engine->newest, engine->oldest);
-        answer(connection, 200, version);
+        fake_answer(connection, 200, version);
     } else if (strcmp(path, "events") == 0) {
-        open_stream(connection, EVENTS);
+        fake_open_stream(connection, EVENTS);
     } else if (strcmp(path, "containers/json") == 0) {
         call_list(connection);
     } else if (strcmp(path, "containers/create") == 0) {
@@ -375,15 +330,15 @@ static void dispatch(struct connection *connection, const char *method, char *pa
         char *key = path + 11, *verb = strchr(key, '/');
         if (verb)
             *verb++ = '\0';
-        struct container *container = find(engine, key);
+        struct container *container = fake_find(engine, key);
         if (container)
             call_container(connection, method, container, verb ? verb : "", query);
         else
-            answer_message(connection, 404, "No such container");
+            fake_answer_message(connection, 404, "No such container");
     } else if (strncmp(path, "volumes/", 8) == 0) {
-        answer(connection, 204, "");
-    } else {
-        answer_message(connection, 404, "page not found");
+        fake_answer(connection, 204, "");
+    } else if (!fake_swarm_dispatch(connection, method, path, query, body)) {
+        fake_answer_message(connection, 404, "page not found");
     }
 }
 
@@ -416,7 +371,7 @@ static bool take_request(struct connection *connection, const char *method, char
             connection->held = mem_strdup(""); /* its answer goes nowhere */
             dispatch(connection, method, path, body);
         } else if (rule->status != 0) {
-            answer_message(connection, rule->status, rule->message);
+            fake_answer_message(connection, rule->status, rule->message);
             return true;
         }
         close_connection(connection);
@@ -458,10 +413,13 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
             return;
         char *body = mem_strndup(text + n_head, n_body);
         buf_consume(&connection->in, n_head + n_body);
+        bool closed = false;
+        connection->closed = &closed;
         bool open = take_request(connection, method, path, body);
         free(body);
-        if (!open)
+        if (!open || closed)
             return;
+        connection->closed = NULL;
     }
 }
 
@@ -556,7 +514,7 @@ void fake_engine_hold(struct fake_engine *engine, const char *request)
     TAILQ_FOREACH(connection, &engine->connections, link)
     {
         if (connection->held)
-            say(connection, connection->held, strlen(connection->held));
+            fake_say(connection, connection->held, strlen(connection->held));
         free(connection->held);
         connection->held = NULL;
     }
@@ -571,23 +529,23 @@ void fake_engine_set_version(struct fake_engine *engine, const char *newest, con
 void fake_engine_add(struct fake_engine *engine, const char *name, const char *cluster,
                      const char *id, const char *state)
 {
-    add_record(engine, id, name, name, cluster, state);
+    fake_add_record(engine, id, name, name, cluster, state);
 }
 
 void fake_engine_end(struct fake_engine *engine, const char *name, int status, bool out_of_memory)
 {
-    struct container *container = find(engine, name);
+    struct container *container = fake_find(engine, name);
 
     assert(container);
     if (out_of_memory)
         tell_event(engine, container, "oom");
-    end_container(engine, container, status);
+    fake_end_container(engine, container, status);
 }
 
 void fake_engine_remove(struct fake_engine *engine, const char *name)
 {
-    assert(find(engine, name));
-    remove_container(engine, find(engine, name));
+    assert(fake_find(engine, name));
+    fake_remove_container(engine, fake_find(engine, name));
 }
 
 void fake_engine_cut_events(struct fake_engine *engine)
@@ -613,7 +571,7 @@ size_t fake_engine_n_containers(const struct fake_engine *engine)
 
 bool fake_engine_has(const struct fake_engine *engine, const char *name)
 {
-    return find(engine, name) != NULL;
+    return fake_find(engine, name) != NULL;
 }
 
 size_t fake_engine_n_requests(const struct fake_engine *engine, const char *request)
@@ -640,6 +598,7 @@ struct fake_engine *fake_engine_new(struct ev_loop *loop, const char *socket)
     engine->socket = mem_strdup(socket);
     TAILQ_INIT(&engine->containers);
     TAILQ_INIT(&engine->connections);
+    TAILQ_INIT(&engine->configs);
     fake_engine_set_version(engine, "1.41", "1.12");
     fake_engine_start(engine);
     return engine;
@@ -656,6 +615,7 @@ void fake_engine_free(struct fake_engine *engine)
     }
     for (size_t i = 0; i < engine->n_log; i++)
         free(engine->log[i]);
+    fake_swarm_free(engine);
     free(engine->last_spec);
     free(engine->socket);
     free(engine);

@@ -57,4 +57,25 @@ size_t fake_engine_n_requests(const struct fake_engine *engine, const char *requ
 /* The body of the last containers/create. */
 const char *fake_engine_last_spec(const struct fake_engine *engine);
 
+/* ---- as a manager of a swarm of three nodes, the first of which it is itself: fake_swarm.c ----
+ */
+
+#define FAKE_NODES 3
+
+/* A node's machine ends: silent at once; down when the swarm has found out. Its tasks stay what
+ * they were. */
+void fake_swarm_silence(struct fake_engine *engine, size_t node, bool is_down);
+/* The node is back, with none of its containers. */
+void fake_swarm_wake(struct fake_engine *engine, size_t node);
+void fake_swarm_drain(struct fake_engine *engine, size_t node);
+/* "KEY" of the label, with the value "yes". */
+void fake_swarm_label(struct fake_engine *engine, size_t node, const char *key);
+/* Which node has the server of that name. */
+size_t fake_swarm_node_of(const struct fake_engine *engine, const char *name);
+/* It is a worker now: every call of a swarm is refused. */
+void fake_swarm_demote(struct fake_engine *engine, bool is_demoted);
+/* docker service rm: the task goes on for now. */
+void fake_swarm_remove_service(struct fake_engine *engine, const char *name);
+size_t fake_swarm_n_configs(const struct fake_engine *engine);
+
 #endif

@@ -89,6 +89,8 @@ void run_fixture_open(struct run_fixture *fixture, unsigned repeats, const char 
         sample->p50_ms = 0.5;
         sample->p99_ms = 1.0 + (double)((sample->repeat * 3) % repeats);
         sample->generator_cpu = 0.5;
+        /* Of servers that other machines run it is not known. */
+        sample->cluster_cpu_us = settings.cluster.threads > 8 ? NAN : 12.5;
         sample->hgrm =
             mem_printf("hgrm of point %zu repeat %d\n", sample->point, (int)sample->repeat + 1);
         if (settings.load.write)

@@ -47,6 +47,16 @@ static void expect(const char *text)
         fail_msg("no '%s' in:\n%s", text, buf_str(&out));
 }
 
+static void title_of_a_figure_says_that_servers_were_containers(void **state)
+{
+    static const char *const containers[] = {"cluster.spawner=docker", NULL};
+    cJSON *result = result_of(containers);
+    (void)state;
+    figure_print_variables(result, "dark", "out.svg", &out);
+    expect("title = 'Made by hand, in containers'\n");
+    cJSON_Delete(result);
+}
+
 static void figure_variables_hold_everything_a_script_may_draw(void **state)
 {
     cJSON *result = result_of(NULL);
@@ -56,6 +66,7 @@ static void figure_variables_hold_everything_a_script_may_draw(void **state)
     expect("theme = 'dark'\noutput = 'out.svg'\n");
     expect("requests = 10000\nrepeats = 3\nconfidence = 95\nn_points = 2\nn_axes = 1\n");
     expect("array label1[2] = ['bad', 'good']\n");
+    expect("\tcluster_cpu_median\t");
     expect("array label2[2] = ['', '']\n");
     expect("array value1[2] = ['quadratic', 'xxh64']\n");
     expect("array n_servers[2] = [3, 3]\n");
@@ -239,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figure_variables_hold_everything_a_script_may_draw),
+        cmocka_unit_test(title_of_a_figure_says_that_servers_were_containers),
         cmocka_unit_test(figure_texts_cannot_become_commands),
         cmocka_unit_test(figure_is_the_same_to_the_byte_when_drawn_again),
         cmocka_unit_test(figure_says_units_n_repeats_and_every_number),

@@ -179,9 +179,21 @@ static void the_figure_gets_the_commonest_action_and_every_single_value(void **s
     healing_print_variables(result, &out);
     expect("heal_action = 'kill'\nheal_rows = 2\nheal_n = 20\nheal_failed = 2\n");
     expect("array heal_name[2] = ['detected', 'serving']\narray heal_median[2] = [18, 121]\n");
-    for (const char *at = strstr(buf_str(&out), "$healing"); (at = strchr(at, '\n')); at++)
+    const char *end = strstr(buf_str(&out), "$pooled");
+    assert_non_null(end);
+    for (const char *at = strstr(buf_str(&out), "$healing"); (at = strchr(at, '\n')) < end; at++)
         n_rows++;
     assert_int_equal(n_rows, 2 + 20 + 19 + 1); /* the names, and the end */
+}
+
+static void the_figure_gets_the_pools_of_every_point_and_action(void **state)
+{
+    (void)state;
+    healing_print_variables(result, &out);
+    expect("$pooled << QUOIT_END\npoint\taction\tstep\tn\tmedian\tlow\thigh\tp90\tmin\tmax\n"
+           "1\tkill\tdetected\t20\t18\t");
+    expect("\n1\tkill\tserving\t19\t121\t");
+    expect("\n1\trm\tdrained\t4\t7\t7\t7\t7\t7\t7\n");
 }
 
 static void words_of_a_file_that_are_none_of_ours_reach_no_script(void **state)
@@ -210,6 +222,7 @@ int main(void)
         TEST(each_action_has_a_distribution_of_its_own),
         TEST(the_table_has_a_row_a_step_that_came_and_two_of_requests),
         TEST(the_figure_gets_the_commonest_action_and_every_single_value),
+        TEST(the_figure_gets_the_pools_of_every_point_and_action),
         TEST(words_of_a_file_that_are_none_of_ours_reach_no_script),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,49 @@ static void table_has_a_row_for_every_server_of_a_point(void **state)
     cJSON_Delete(result);
 }
 
+static void table_has_cpu_time_where_it_is_known(void **state)
+{
+    static const char *const known[] = {"figure.table=points", NULL};
+    static const char *const unknown[] = {"figure.table=points", "cluster.threads=9", NULL};
+    struct grid grid;
+    cJSON *result = result_of(3, known);
+    (void)state;
+    table_make(result, &grid);
+    grid_print_markdown(&grid, &out);
+    expect("| p99, ms | CPU, µs a request |\n");
+    expect("| 12.50 |\n");
+    grid_done(&grid);
+    cJSON_Delete(result);
+    result = result_of(3, unknown);
+    assert_null(json_get(json_get(json_get(result, "points")->child, "metrics"), "cluster_cpu"));
+    table_make(result, &grid);
+    grid_print_markdown(&grid, &out);
+    assert_null(strstr(buf_str(&out), "CPU"));
+    grid_done(&grid);
+    cJSON_Delete(result);
+}
+
+static void conditions_say_where_servers_ran_unless_an_axis_does(void **state)
+{
+    static const char *const containers[] = {"cluster.spawner=docker:socket=/tmp/x", NULL};
+    static const char *const axis[] = {"cluster.spawner=docker", "axis.vary=cluster.spawner",
+                                       "axis.values=process docker", NULL};
+    cJSON *result = result_of(3, containers);
+    (void)state;
+    table_print_conditions(result, &out);
+    expect(", servers in containers");
+    assert_null(strstr(buf_str(&out), "/tmp/x"));
+    cJSON_Delete(result);
+    result = result_of(3, axis);
+    table_print_conditions(result, &out);
+    assert_null(strstr(buf_str(&out), "in containers"));
+    cJSON_Delete(result);
+    result = result_of(3, NULL);
+    table_print_conditions(result, &out);
+    assert_null(strstr(buf_str(&out), "in containers"));
+    cJSON_Delete(result);
+}
+
 static void table_of_points_has_rates_only_where_they_are_measured(void **state)
 {
     static const char *const rates[] = {"figure.table=points", NULL};
@@ -119,6 +162,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_has_a_row_for_every_server_of_a_point),
+        cmocka_unit_test(table_has_cpu_time_where_it_is_known),
+        cmocka_unit_test(conditions_say_where_servers_ran_unless_an_axis_does),
         cmocka_unit_test(table_of_points_has_rates_only_where_they_are_measured),
         cmocka_unit_test(table_says_conditions_fit_and_verdict),
         cmocka_unit_test(table_says_how_the_load_was_sent_where_it_is_not_as_usual),

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -104,6 +105,19 @@ static void a_death_leaves_a_vacancy_that_a_replacement_fills(void **state)
     database_set_ready(&database, a, database_find_replica(a, 9));
     database_set_ready(&database, c, database_find_replica(c, 9));
     assert_true(database_is_filled(&database, 9));
+}
+
+/* What a spawner keeps apart: servers of one shard have a number in common, others have none. */
+static void a_vacancy_names_its_shards_by_their_groups(void **state)
+{
+    (void)state;
+    struct vacancy *vacancy = vacate(1, 0, 0);
+    uint32_t *groups = database_groups_of(vacancy);
+    assert_true(vacancy->n_shards > 0);
+    for (size_t i = 0; i < vacancy->n_shards; i++)
+        assert_int_equal(groups[i], database_group(vacancy->shards[i].shard->range.name));
+    assert_int_not_equal(database_group("sh1"), database_group("sh2"));
+    free(groups);
 }
 
 static void a_server_without_shards_or_directory_leaves_no_vacancy(void **state)
@@ -221,6 +235,7 @@ int main(void)
         MEMORY(shards_are_kept_in_the_order_of_their_keys),
         MEMORY(shards_of_an_operation_are_unseen_and_can_be_forgotten),
         MEMORY(a_death_leaves_a_vacancy_that_a_replacement_fills),
+        MEMORY(a_vacancy_names_its_shards_by_their_groups),
         MEMORY(a_server_without_shards_or_directory_leaves_no_vacancy),
         DURABLE(the_last_one_to_die_is_whole_and_the_others_are_not),
         DURABLE(ready_ends_whole_everywhere),

@@ -200,6 +200,32 @@ static void the_next_round_waits_for_this_one(void **state)
     assert_keys("5", "5 105 106", "105 106");
 }
 
+/* A machine that is busy for a millisecond just then loses it a try. */
+static void whoever_comes_back_at_once_is_in_the_next_round(void **state)
+{
+    (void)state;
+    size_t n_tries = 0, n_before;
+    do {
+        int id = (int)(3 * n_tries);
+        n_before = farm->servers[0]->n_batches;
+        farm->servers[0]->deaf = true;
+        write_rows("a", 1, id);
+        farm_wait(farm, farm->servers[0]->n_kept == 1);
+        write_rows("a", 1, id + 1);
+        uint64_t until_ns = clock_now_ns() + NS_PER_MS; /* the patience is twice this */
+        while (clock_now_ns() < until_ns)
+            farm_turn(farm);
+        farm_release(farm->servers[0]);
+        /* Not asleep until the gathering is over; and what may go goes. */
+        while (n_written < n_asked - 1)
+            ev_run(farm->loop, EVRUN_NOWAIT);
+        ev_run(farm->loop, EVRUN_NOWAIT);
+        write_rows("a", 1, id + 2);
+        wait_all();
+    } while (farm->servers[0]->n_batches - n_before != 2 && ++n_tries < BED_MAX_CALLS / 3);
+    assert_in_range(n_tries, 0, BED_MAX_CALLS / 3 - 1);
+}
+
 static void a_round_ends_with_its_last_answer(void **state)
 {
     (void)state;
@@ -406,6 +432,7 @@ int main(void)
         TESTS_OF_BOTH,
         TEST(in_rounds_a_server_has_one_batch_at_a_time),
         TEST(the_next_round_waits_for_this_one),
+        TEST(whoever_comes_back_at_once_is_in_the_next_round),
         TEST(a_round_ends_with_its_last_answer),
         TEST(a_round_goes_on_without_a_server_that_dies),
     };

@@ -290,9 +290,42 @@ static void the_table_names_servers_errors_and_hints(void **state)
     assert_non_null(strstr(text, "interrupted"));
     assert_non_null(strstr(text, "HTTP 503 from Server2"));
     assert_non_null(strstr(text, "hint: 127.0.0.1:5000"));
+    assert_non_null(strstr(text, "being replaced")); /* the hint of a 503 */
     assert_non_null(strstr(text, "66.67 %"));
     assert_true(strstr(text, "Server2 ") < strstr(text, "Server10 "));
     free(text);
+    result_free(result);
+}
+
+static void answers_that_name_no_server_are_the_load_balancers_on_a_database(void **state)
+{
+    (void)state;
+    for (int database = 0; database <= 1; database++) {
+        struct result *result = sample();
+        char *text = NULL;
+        size_t n = 0;
+        FILE *out = open_memstream(&text, &n);
+        result->settings.operations = database ? kinds : NULL;
+        record(result, VERDICT_OK, answered(200, "", 5, 600));
+        result_print(result, out);
+        fclose(out);
+        assert_int_equal(strstr(text, "(load balancer) ") != NULL, database);
+        assert_int_equal(strstr(text, "(no name given) ") == NULL, database);
+        free(text);
+        result_free(result);
+    }
+}
+
+static void a_hint_is_of_the_status_that_most_had(void **state)
+{
+    struct result *result = new_result();
+    char hint[256];
+    (void)state;
+    record(result, VERDICT_STATUS_4XX, answered(400, "", 5, 10));
+    assert_non_null(strstr(result_hint(result, VERDICT_STATUS_4XX, hint, sizeof(hint)), "--body"));
+    record(result, VERDICT_STATUS_4XX, answered(409, "", 5, 20));
+    record(result, VERDICT_STATUS_4XX, answered(409, "", 5, 30));
+    assert_non_null(strstr(result_hint(result, VERDICT_STATUS_4XX, hint, sizeof(hint)), "/init"));
     result_free(result);
 }
 
@@ -307,6 +340,8 @@ int main(void)
         cmocka_unit_test(merged_parts_are_the_whole),
         cmocka_unit_test(a_closed_loop_has_none_of_the_open_ones_numbers),
         cmocka_unit_test(the_table_names_servers_errors_and_hints),
+        cmocka_unit_test(answers_that_name_no_server_are_the_load_balancers_on_a_database),
+        cmocka_unit_test(a_hint_is_of_the_status_that_most_had),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,14 +64,38 @@ static void every_class_has_its_own_name_and_a_hint_with_the_address(void **stat
     for (int v = VERDICT_OK + 1; v < VERDICT_N; v++) {
         for (int w = VERDICT_OK; w < v; w++)
             assert_string_not_equal(verdict_name((enum verdict)v), verdict_name((enum verdict)w));
-        verdict_hint((enum verdict)v, "127.0.0.1:5000", hint, sizeof(hint));
+        verdict_hint((enum verdict)v, 0, "127.0.0.1:5000", hint, sizeof(hint));
         assert_non_null(strstr(hint, "127.0.0.1:5000"));
         assert_null(strstr(hint, "%s"));
         assert_true(strlen(hint) < sizeof(hint) - 1); /* it was not cut */
     }
     assert_string_equal(verdict_name(VERDICT_OK), "ok");
-    assert_string_equal(verdict_hint(VERDICT_STATUS_4XX, "[::1]:80", hint, sizeof(hint)),
+    assert_string_equal(verdict_hint(VERDICT_STATUS_4XX, 418, "[::1]:80", hint, sizeof(hint)),
                         "[::1]:80 refuses the request; is the path right?");
+}
+
+static void a_hint_says_what_to_change_where_the_status_does(void **state)
+{
+    static const struct {
+        unsigned status;
+        const char *words;
+    } cases[] = {
+        {400, "shards of /init"},  {404, "was it written"}, {405, "-X"},
+        {409, "POST /init first"}, {413, "fewer rows"},     {503, "being replaced"},
+    };
+    char hint[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        enum verdict verdict = cases[i].status < 500 ? VERDICT_STATUS_4XX : VERDICT_STATUS_5XX;
+        verdict_hint(verdict, cases[i].status, "127.0.0.1:5000", hint, sizeof(hint));
+        assert_non_null(strstr(hint, cases[i].words));
+        assert_non_null(strstr(hint, "127.0.0.1:5000"));
+        assert_true(strlen(hint) < sizeof(hint) - 1);
+    }
+    /* A body that is wrong is so whatever its status. */
+    verdict_hint(VERDICT_WRONG_BODY, 409, "127.0.0.1:5000", hint, sizeof(hint));
+    assert_null(strstr(hint, "/init"));
 }
 
 static void an_example_names_status_and_server(void **state)
@@ -99,6 +123,7 @@ int main(void)
         cmocka_unit_test(a_broken_answer_is_its_error_whatever_its_status),
         cmocka_unit_test(the_expected_text_must_stand_in_the_body),
         cmocka_unit_test(every_class_has_its_own_name_and_a_hint_with_the_address),
+        cmocka_unit_test(a_hint_says_what_to_change_where_the_status_does),
         cmocka_unit_test(an_example_names_status_and_server),
     };
 

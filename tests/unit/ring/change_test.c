@@ -191,7 +191,7 @@ static void costs_are_measured(void **state)
     ring_fixture_open(&fixture, "ketama", "xxh3", "1,2,3", RING_OVER_IDS, 1);
     assert_int_equal(ring_cost_measure(&fixture.setup, &fixture.state, &cost, &err), 0);
     assert_int_equal(cost.bytes, fixture.state.placement->ops->bytes(fixture.state.placement));
-    assert_true(cost.hot_ns > 0 && cost.cold_ns > 0);
+    assert_true(cost.hot_ns > 0 && cost.batch_ns > 0 && cost.cold_ns > 0);
     assert_true(cost.build_us > 1 && cost.resize_us > 1); /* 480 MD5 points */
     ring_fixture_close(&fixture);
 }

@@ -85,6 +85,8 @@ static void shards_that_overlap_or_are_named_twice_are_refused_whole(void **stat
         {"[{\"k_low\":10,\"Shard_id\":\"a\"}]", "Shard_size"},
         {"[{\"Shard_id\":\"a\",\"Shard_size\":5}]", "k_low"},
         {"[{\"k_low\":10,\"Shard_id\":\"../a\",\"Shard_size\":5}]", "valid name"},
+        {"[{\"k_low\":10,\"Shard_id\":7,\"Shard_size\":5}]", "valid name"},
+        {"[{\"k_low\":10,\"Shard_id\":\"status\",\"Shard_size\":5}]", "cannot be called 'status'"},
         {"[{\"k_low\":10,\"Shard_id\":\"a\",\"Shard_size\":5,\"x\":1}]", "'x'"},
     };
     (void)state;

@@ -42,7 +42,7 @@ static int set_up(void **state)
     static const char *const server_args[] = {"--log-level", "debug", NULL};
     struct world *world = mem_zalloc(1, sizeof(*world));
 
-    world->bed = docker_bed_new();
+    world->bed = docker_bed_new(false);
     parse(world, "");
     world->config = (struct spawner_config){.program = "unused",
                                             .orphan_after_ns = 30 * NS_PER_S,
@@ -124,6 +124,25 @@ static void gives_up_a_server_that_does_not_listen_in_time(void **state)
     probe_wait(world->probe, 1);
     assert_int_equal(world->probe->events[0].code, -ETIMEDOUT);
     wait_for_containers(world, 0);
+}
+
+static void refuses_a_process_that_makes_something_else(void **state)
+{
+    struct world *world = *state;
+    struct spawner_config config = world->config;
+    struct spawner *spawner;
+    struct spec spec = {0};
+    struct err err = {0};
+    char text[256];
+
+    probe_close(world->probe);
+    config.loop = world->probe->loop;
+    snprintf(text, sizeof(text), "swarm:socket=%s,wait=100ms", docker_bed_socket(world->bed));
+    assert_int_equal(spec_parse(&spawner_family, text, &spec, &err), 0);
+    assert_int_equal(spawner_open(&spec, &config, &probe_handler, world->probe, &spawner, &err),
+                     -EHOSTDOWN);
+    assert_non_null(strstr(err.message, "makes containers, and services are wanted"));
+    spec_done(&spec);
 }
 
 static void says_what_is_missing_when_it_cannot_open(void **state)
@@ -294,6 +313,7 @@ int main(void)
         CLAIM(tells_a_death_and_why),
         CLAIM(tells_the_engines_reason_for_a_failed_start),
         CLAIM(gives_up_a_server_that_does_not_listen_in_time),
+        CLAIM(refuses_a_process_that_makes_something_else),
         CLAIM(says_what_is_missing_when_it_cannot_open),
         CLAIM(waits_at_the_beginning_for_a_process_that_is_late),
         CLAIM(refuses_a_second_load_balancer),

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "core/alarm.h"
 #include "core/clock.h"
-#include "loadgen/alarm.h"
 
 static struct ev_loop *loop;
 static struct alarm alarm_clock;

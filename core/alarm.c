@@ -1,4 +1,4 @@
-#include "loadgen/alarm.h"
+#include "core/alarm.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,6 +8,16 @@
 
 #include "core/clock.h"
 
+/* The loop lives for an alarm that is set, not for one that may be. */
+static void note(struct alarm *alarm, uint64_t at_ns)
+{
+    if (!alarm->at_ns && at_ns)
+        ev_ref(alarm->loop);
+    else if (alarm->at_ns && !at_ns)
+        ev_unref(alarm->loop);
+    alarm->at_ns = at_ns;
+}
+
 static void set(struct alarm *alarm, uint64_t at_ns)
 {
     const struct itimerspec when = {
@@ -16,7 +26,7 @@ static void set(struct alarm *alarm, uint64_t at_ns)
 
     assert(rc == 0);
     (void)rc;
-    alarm->at_ns = at_ns;
+    note(alarm, at_ns);
 }
 
 static void on_event(struct ev_loop *loop, struct ev_io *io, int events)
@@ -28,7 +38,7 @@ static void on_event(struct ev_loop *loop, struct ev_io *io, int events)
     /* It may have been set anew since the loop saw it ring. */
     if (alarm->at_ns > clock_now_ns())
         return;
-    alarm->at_ns = 0;
+    note(alarm, 0);
     alarm->on_alarm(alarm);
     /* Setting it silences it; else a read must. */
     if (alarm->at_ns == 0 && read(alarm->fd, &n_expired, sizeof(n_expired)) < 0)
@@ -49,6 +59,7 @@ int alarm_init(struct alarm *alarm, struct ev_loop *loop, void (*on_alarm)(struc
     /* What is due goes out before answers are read. */
     ev_set_priority(&alarm->io, EV_MAXPRI);
     ev_io_start(loop, &alarm->io);
+    ev_unref(loop);
     return 0;
 }
 
@@ -56,6 +67,8 @@ void alarm_done(struct alarm *alarm)
 {
     if (!alarm->loop)
         return;
+    note(alarm, 0);
+    ev_ref(alarm->loop);
     ev_io_stop(alarm->loop, &alarm->io);
     close(alarm->fd);
     alarm->loop = NULL;

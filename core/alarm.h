@@ -2,9 +2,10 @@
  *
  * libev's own timers end up in epoll_wait(), which takes whole milliseconds; this one is a timerfd,
  * which the kernel's high-resolution timers serve without the slack of poll and sleep. Setting it
- * costs a system call, and none when the time is the one that is set already. */
-#ifndef QUOIT_LOADGEN_ALARM_H
-#define QUOIT_LOADGEN_ALARM_H
+ * costs a system call, and none when the time is the one that is set already. It keeps the loop
+ * alive while it is set. */
+#ifndef QUOIT_CORE_ALARM_H
+#define QUOIT_CORE_ALARM_H
 
 #include <ev.h>
 #include <stdint.h>
