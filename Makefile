@@ -248,7 +248,7 @@ compile_commands.json: $(ALL_SRC) Makefile | $(BUILD)/generated/build_info.h ## 
 
 ##@ Test
 .PHONY: check check-programs check-docker asan tsan fuzz bench bench-hash published bench-lb bench-load \
-	bench-hist bench-stall bench-heal bench-docker bench-db bench-db-heal \
+	bench-hist bench-stall bench-heal bench-docker bench-swarm bench-db bench-db-heal \
 	bench-mysql coverage
 
 UNIT_RUN := $(if $(filter unit,$(SUITES)),$(UNIT))
@@ -309,6 +309,9 @@ published: $(BUILD)/tests/unit/backends/published_test ## published results on h
 
 bench-docker: all ## servers in containers: create to serving, killed to replaced
 	@tests/bench/docker_bench.sh $(QUOIT)
+
+bench-swarm: all ## the same on a Docker Swarm of one machine and of three (network namespaces)
+	@tests/bench/swarm_bench.sh $(QUOIT)
 
 bench-heal: all ## kill servers under load and time the healing
 	@tests/bench/heal_bench.sh $(QUOIT)

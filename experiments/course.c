@@ -107,7 +107,7 @@ static const cJSON *pick_server(struct doing *doing, const struct event *event,
 }
 
 /* A container's process is no descendant of the LB, which told us of it once it had found it in the
- * very container that it started (backends/spawner/docker.c): it still is a server of that name
+ * very container that it started (backends/spawner/remote.c): it still is a server of that name
  * in one. */
 static bool is_server_in_container(pid_t pid, const char *name)
 {

@@ -121,7 +121,7 @@ fails() { # WORDS VERB OPTION…
         lb --placement slots:probe=cubic
     usage_error "unknown hash 'md6'" lb --hash md6
     usage_error "unknown hash 'nope'" lb --hash quadratic/nope
-    usage_error "unknown spawner 'proces': there is docker, fake, process; did you mean 'process'?" \
+    usage_error "unknown spawner 'proces': there is docker, fake, process, swarm; did you mean 'process'?" \
         lb --spawner proces
     usage_error "'foo' is no key source: random, header:NAME, query:NAME, path or client" \
         lb --key-from foo

@@ -52,6 +52,27 @@ start_host_lb() { # OPTION…
     }
 }
 
+# The default configuration, a row each 83 keys.
+fill() {
+    local key rows=""
+    for ((key = 0; key < 16384; key += 83)); do
+        rows+=,"{\"Stud_id\":$key,\"Stud_name\":\"n$key\",\"Stud_marks\":$((key % 101))}"
+    done
+    ask POST /init --data-binary "{\"N\":6,\"schema\":$SCHEMA,\"shards\":$SHARDS,\"servers\":$SERVERS}" --max-time 60
+    answered 200 '{"message":"Configured Database","status":"success"}'
+    ask POST /write --data-binary "{\"data\":[${rows:1}]}"
+    answered 200 '{"message":"198 Data entries added","status":"success"}'
+}
+
+whole() {
+    get /cluster 2>/dev/null | jq -e '.N == 6 and all(.MapT[]; .state == "ready") and (.MapT | length) == 12' >/dev/null
+}
+
+rows_are_there() {
+    ask POST /read --data-binary '{"Stud_id":{"low":0,"high":16383}}' && [ "$code" = 200 ] &&
+        jq -e '[.data[].Stud_id] == [range(0; 16384; 83)] and all(.data[]; .Stud_name == "n\(.Stud_id)")' <<<"$body" >/dev/null
+}
+
 end_all() {
     kill -TERM "$LB_PID"
     within 30 gone "$LB_PID"
@@ -152,18 +173,47 @@ end_all() {
     end_all
 }
 
+@test "rows in files: a killed server comes again where they are; of a machine that falls silent they are copied elsewhere" {
+    needs_overlay
+    join_all
+    export QUOIT_STORE=file
+    swarm_up
+    fill
+    local victim before node i
+    within 15 agree
+    victim=Server3 node=$(machine_of Server3)
+    within 15 eval '[ "$(docker config ls --quiet | wc -l)" = 6 ]' # a server's data each
+    before=$(docker config ls --quiet | sort)
+    on "$node" kill "$(container_of $victim)" >/dev/null
+    within 30 whole
+    rows_are_there
+    [ "$(docker config ls --quiet | sort)" = "$before" ] # the same data, hence the same node
+    within 15 eval '[ "$(on '"$node"' ps --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER" --filter label=quoit.name | wc -l)" = 2 ]'
+    # a machine that is not the manager's falls silent, and comes back
+    for i in 2 3; do
+        [ -z "$(on $i ps --quiet --filter "label=quoit.name=Server5")" ] || break
+    done
+    ip -n "${tag}0" link set "to$i" down
+    within 5 eval '[ "$(n_servers 2>/dev/null)" -lt 6 ]'
+    within 40 whole
+    rows_are_there
+    ip -n "${tag}0" link set "to$i" up
+    within 60 eval '[ "$(docker node ls --format "{{.Status}}" | grep -c Ready)" = 3 ]'
+    within 30 eval '[ -z "$(on '"$i"' ps --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER")" ]'
+    swarm_down
+    for i in 2 3; do on $i volume ls --quiet | xargs -r docker --host "unix://$base/$i/socket" volume rm >/dev/null; done
+    within 10 nothing_is_left 1 2 3 || {
+        swarm_leftovers 1 2 3
+        return 1
+    }
+}
+
 @test "three machines, replicas on different ones; one dies under load: every row there, replacements on the other two" {
     needs_overlay
     join_all
     swarm_up
-    local key name i since rows=""
-    for ((key = 0; key < 16384; key += 83)); do
-        rows+=,"{\"Stud_id\":$key,\"Stud_name\":\"n$key\",\"Stud_marks\":$((key % 101))}"
-    done
-    ask POST /init --data-binary "{\"N\":6,\"schema\":$SCHEMA,\"shards\":$SHARDS,\"servers\":$SERVERS}" --max-time 60
-    answered 200 '{"message":"Configured Database","status":"success"}'
-    ask POST /write --data-binary "{\"data\":[${rows:1}]}"
-    answered 200 '{"message":"198 Data entries added","status":"success"}'
+    local name i since
+    fill
     within 15 agree # those of before /init have gone
     # each pair of servers without a common shard has a machine of its own: there is no other way
     [ "$(machine_of Server0)" = "$(machine_of Server1)" ]
@@ -177,12 +227,10 @@ end_all() {
     since=$(now_ns)
     kill_machine $i
     within 5 eval '[ "$(n_servers 2>/dev/null)" -lt 6 ]'
-    within 30 eval 'get /cluster 2>/dev/null | jq -e ".N == 6 and all(.MapT[]; .state == \"ready\") and (.MapT | length) == 12" >/dev/null'
+    within 30 whole
     say_healing "# three machines, one dies" "$since"
     stream_is_whole
-    ask POST /read --data-binary '{"Stud_id":{"low":0,"high":16383}}'
-    [ "$code" = 200 ]
-    jq -e '[.data[].Stud_id] == [range(0; 16384; 83)] and all(.data[]; .Stud_name == "n\(.Stud_id)")' <<<"$body" >/dev/null
+    rows_are_there
     get /cluster/digest --max-time 30 | jq -e . >/dev/null
     for name in $(names); do
         [ "$(machine_of "$name")" = 1 ] || [ "$(machine_of "$name")" = $((5 - i)) ]

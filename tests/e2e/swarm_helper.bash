@@ -105,14 +105,18 @@ swarm_engines() {
             return 0
         }
     done
-    docker save "$QUOIT_IMAGE" >"$base/image"
-    for ((i = 1; i <= ENGINES; i++)); do on "$i" load --quiet --input "$base/image" >/dev/null; done
+    # QUOIT_IMAGE_FILE: what `docker save` wrote, where no engine is that has the image
+    [ -n "${QUOIT_IMAGE_FILE:-}" ] || docker save "$QUOIT_IMAGE" >"$base/image"
+    for ((i = 1; i <= ENGINES; i++)); do
+        on "$i" load --quiet --input "${QUOIT_IMAGE_FILE:-$base/image}" >/dev/null
+    done
     rm -f "$base/image"
 }
 
 # For teardown_file.
 swarm_engines_end() {
     local i path
+    set +e # whatever fails, the rest goes too
     for ((i = 1; i <= ENGINES; i++)); do
         [ ! -s "$base/$i/pid" ] || kill -TERM "$(<"$base/$i/pid")" 2>/dev/null || true
     done
