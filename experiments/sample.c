@@ -393,7 +393,7 @@ static int run_load(const struct sample_config *config, const struct testbed *te
                     const struct load_files *files, struct child *load, struct usage *before,
                     struct sample *sample, struct err *err)
 {
-    struct load_words words;
+    struct load_words words = {0};
     const char *argv[LOAD_MAX_WORDS];
     int ready[2] = {-1, -1};
     if (config->events && config->events->n) {

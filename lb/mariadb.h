@@ -40,8 +40,8 @@ struct mariadb_config {
     /* It could not be started, now or again: the reason ends with the last line of its log. Nothing
      * of it is left, and it is not tried again: only mariadb_stop() or _close() make sense now. */
     void (*on_failed)(void *context, const struct err *err);
-    /* It ended though nobody asked it to, and is being started again; so too when somebody killed it
-     * before that start had come to an answer. why: "killed by SIGKILL". */
+    /* It ended though nobody asked it to, and is being started again; so too when somebody killed
+     * it before that start had come to an answer. why: "killed by SIGKILL". */
     void (*on_exit)(void *context, const char *why);
     void *context;
 };

@@ -90,8 +90,8 @@ int service_init(struct service *service, struct store *store, const char *name,
                  const char *store_text, struct err *err);
 /* Closes the store, which finishes what is pending; what it then left unanswered is refused. */
 void service_done(struct service *service);
-/* Takes the epoch that a request's query names, if any. 0; -EALREADY: one with a later one was here;
- * -EINVAL: that is no number. */
+/* Takes the epoch that a request's query names, if any. 0; -EALREADY: one with a later one was
+ * here; -EINVAL: that is no number. */
 int service_check_epoch(struct service *service, const struct http_message *request,
                         struct err *err);
 static inline bool service_is_idle(const struct service *service)

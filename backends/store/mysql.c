@@ -1,7 +1,7 @@
 /* mysql: rows in tables of a MariaDB or MySQL server.
  *
  * mysql_store.h has the picture and says which file does what. This one has the options, opening
- * and closing, the queues, and says who gets which connection. */
+ * and closing, takes requests, and says who gets which connection. */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -77,85 +77,6 @@ static const struct option_def mysql_store_options[] = {
      .help = "how long a server that cannot be reached is waited for before requests fail"},
     {.name = NULL},
 };
-
-/* ---- queues ------------------------------------------------------------------------------------
- */
-
-void mysql_queue_init(struct mysql_queue *queue)
-{
-    queue->first = NULL;
-    queue->end = &queue->first;
-}
-
-void mysql_queue_add(struct mysql_queue *queue, struct store_request *request)
-{
-    request->next = NULL;
-    *queue->end = request;
-    queue->end = &request->next;
-}
-
-void mysql_queue_add_first(struct mysql_queue *queue, struct store_request *request)
-{
-    request->next = queue->first;
-    queue->first = request;
-    if (!request->next)
-        queue->end = &request->next;
-}
-
-struct store_request *mysql_queue_take(struct mysql_queue *queue)
-{
-    struct store_request *request = queue->first;
-    if (!request)
-        return NULL;
-    queue->first = request->next;
-    if (!queue->first)
-        queue->end = &queue->first;
-    request->next = NULL;
-    return request;
-}
-
-void mysql_answer(struct mysql_store *store, struct store_request *request, int code)
-{
-    store->n_pending--;
-    request->code = code;
-    request->on_done(request);
-}
-
-void mysql_answer_failed(struct mysql_store *store, struct store_request *request, int code,
-                         const char *reason)
-{
-    /* The reason may be the one that is kept already: several requests share it. */
-    if (reason != store->reason) {
-        strncpy(store->reason, reason, sizeof(store->reason) - 1);
-        store->reason[sizeof(store->reason) - 1] = '\0';
-    }
-    request->reason = store->reason;
-    mysql_answer(store, request, code);
-}
-
-static void fail_queue(struct mysql_store *store, struct mysql_queue *queue, const char *reason)
-{
-    /* What comes while they are answered waits for the next time. */
-    struct store_request *request = queue->first, *next;
-    for (mysql_queue_init(queue); request; request = next) {
-        next = request->next;
-        mysql_answer_failed(store, request, -EIO, reason);
-    }
-}
-
-void mysql_fail_waiting(struct mysql_store *store, const char *reason)
-{
-    char text[MYSQL_CONN_REASON_BYTES];
-    snprintf(text, sizeof(text), "the database cannot be reached: %.400s", reason);
-    while (!STAILQ_EMPTY(&store->waiting)) {
-        STAILQ_FIRST(&store->waiting)->waits = false;
-        STAILQ_REMOVE_HEAD(&store->waiting, link);
-    }
-    for (size_t i = 0; i < store->base.n_shards; i++)
-        fail_queue(store, &((struct mysql_shard *)store->base.shards[i])->changes, text);
-    fail_queue(store, &store->reads, text);
-    fail_queue(store, &store->shard_changes, text);
-}
 
 /* ---- who gets which connection -----------------------------------------------------------------
  */
@@ -321,10 +242,45 @@ static enum store_submit submit_read(struct mysql_store *store, struct store_req
     return STORE_PENDING;
 }
 
+static bool is_up(const struct mysql_store *store)
+{
+    for (unsigned i = 0; i < store->n_slots; i++)
+        if (store->slots[i].state >= SLOT_IDLE)
+            return true;
+    return false;
+}
+
+/* Keys that no change has put there, nor is about to, are absent whatever is under way. */
+static bool is_surely_absent(const struct mysql_store *store, const struct store_request *request)
+{
+    const struct mysql_shard *shard = (const struct mysql_shard *)request->shard;
+    for (size_t i = 0; i < request->n_rows_in; i++)
+        if (mysql_filter_may_have(&shard->filter, request->rows[i].key))
+            return false;
+    return is_up(store);
+}
+
+static void note_keys(struct mysql_shard *shard, const struct store_request *request)
+{
+    for (size_t i = 0; i < request->n_rows_in; i++)
+        mysql_filter_add(&shard->filter, request->rows[i].key);
+}
+
+static enum store_submit submit_change(struct mysql_store *store, struct store_request *request)
+{
+    struct mysql_shard *shard = (struct mysql_shard *)request->shard;
+    if (request->op == STORE_ABSENT && is_surely_absent(store, request))
+        return STORE_DONE;
+    if (request->op == STORE_INSERT || request->op == STORE_REPLACE)
+        note_keys(shard, request);
+    mysql_queue_add(&shard->changes, request);
+    mysql_shard_waits(store, shard);
+    return STORE_PENDING;
+}
+
 static enum store_submit mysql_submit(struct store *base, struct store_request *request)
 {
     struct mysql_store *store = (struct mysql_store *)base;
-    struct mysql_shard *shard = (struct mysql_shard *)request->shard;
     enum store_submit submitted = STORE_PENDING;
     reset_request(request);
     switch (request->op) {
@@ -343,8 +299,7 @@ static enum store_submit mysql_submit(struct store *base, struct store_request *
     case STORE_DELETE:
     case STORE_REPLACE:
     case STORE_ABSENT:
-        mysql_queue_add(&shard->changes, request);
-        mysql_shard_waits(store, shard);
+        submitted = submit_change(store, request);
         break;
     }
     if (submitted == STORE_PENDING) {
@@ -357,6 +312,12 @@ static enum store_submit mysql_submit(struct store *base, struct store_request *
 /* ---- opening and closing -----------------------------------------------------------------------
  */
 
+void mysql_shard_free(struct mysql_shard *shard)
+{
+    mysql_filter_done(&shard->filter);
+    free(shard);
+}
+
 static void free_store(struct mysql_store *store)
 {
     for (unsigned i = 0; store->slots && i < store->n_slots; i++)
@@ -364,7 +325,7 @@ static void free_store(struct mysql_store *store)
     while (store->base.n_shards > 0) {
         struct store_shard *shard = store->base.shards[0];
         store_remove_shard(&store->base, shard);
-        free(shard);
+        mysql_shard_free((struct mysql_shard *)shard);
     }
     free(store->base.shards);
     free(store->slots);

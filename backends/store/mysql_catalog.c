@@ -46,6 +46,9 @@ enum {
 
 /* Of a schema printed: 64 columns with names of 64 bytes. */
 #define SCHEMA_TEXT_BYTES 8192
+/* At the start. */
+#define KEYS_OF_PAGE ((size_t)65536)
+#define MOST_KEYS_FOUND ((uint64_t)2 * 1000 * 1000)
 /* A row is up to ROW_MAX_BYTES, a statement what we said in mysql_rows.h, and some. */
 #define LEAST_PACKET_BYTES (4 * MYSQL_MAX_STATEMENT_BYTES)
 
@@ -192,7 +195,7 @@ static void finish_creation(struct creation *creation)
     } else {
         struct store_shard *shard = request->shard;
         store_remove_shard(&store->base, shard);
-        free(shard);
+        mysql_shard_free((struct mysql_shard *)shard);
         request->shard = NULL;
     }
     mysql_slot_release(creation->slot);
@@ -431,6 +434,41 @@ static int count_shard(struct mysql_store *store, struct mysql_shard *shard, str
     return rc;
 }
 
+/* Which keys are there, page by page. Of a shard with very many it is not worth the time. */
+static int find_keys(struct mysql_store *store, struct mysql_shard *shard, struct err *err)
+{
+    struct mysql_conn *conn = &store->slots[0].conn;
+    struct arena arena;
+    int64_t low = INT64_MIN;
+    size_t n = KEYS_OF_PAGE;
+    int rc = 0;
+    if (shard->n_rows > MOST_KEYS_FOUND) {
+        mysql_filter_give_up(&shard->filter);
+        return 0;
+    }
+    arena_init(&arena);
+    while (rc == 0 && n == KEYS_OF_PAGE) {
+        struct mysql_sums sums;
+        int64_t key = low;
+        uint64_t sum;
+        arena_reset(&arena);
+        rc = execute_wait(
+            conn, mysql_call_range(&shard->form, SQL_SUMS, low, INT64_MAX, KEYS_OF_PAGE, &arena),
+            err);
+        if (rc != 0)
+            break;
+        mysql_sums_open(&sums, conn->result);
+        for (n = 0; mysql_sums_next(&sums, &key, &sum); n++)
+            mysql_filter_add(&shard->filter, key);
+        mysql_stmt_free_result(conn->result);
+        if (key == INT64_MAX)
+            break;
+        low = key + 1;
+    }
+    arena_done(&arena);
+    return rc;
+}
+
 static int take_found(struct mysql_store *store, const struct found_shard *found, struct err *err)
 {
     if (found->state != STATE_THERE)
@@ -442,8 +480,10 @@ static int take_found(struct mysql_store *store, const struct found_shard *found
         err_prefix(err, "quoit_catalog, id %" PRIu64 ", columns_json", found->id);
     else
         rc = count_shard(store, shard, err);
+    if (rc == 0)
+        rc = find_keys(store, shard, err);
     if (rc != 0) {
-        free(shard);
+        mysql_shard_free(shard);
         return rc;
     }
     store_add_shard(&store->base, &shard->base);

@@ -5,11 +5,13 @@
  * server store's queue of shards   │  of the loop's turn    └─ slot 2 …             ─┘ to make and
  * to drop ──────┘
  *
- *   mysql.c          options, opening and closing, the queues, who gets which connection
+ *   mysql.c          options, opening and closing, who gets which connection
+ *   mysql_queue.c    what waits, and answers to it
  *   mysql_slot.c     a place for a connection: connecting, locking, connecting again
  *   mysql_write.c    batches of changes              mysql_read.c   reads and digests
+ *   mysql_settle.c   what a batch comes to
  *   mysql_catalog.c  which table is which shard      mysql_rows.c   rows as columns
- *   mysql_conn.c     Connector/C on a loop
+ *   mysql_filter.c   keys that are surely absent   mysql_conn.c     Connector/C on a loop
  *
  * Changes of one shard go one batch after another, each batch one transaction; shards are
  * independent. Nobody but us writes the tables (mysql_slot.c: the locks), so that count and
@@ -22,6 +24,7 @@
 
 #include "backends/store.h"
 #include "backends/store/mysql_conn.h"
+#include "backends/store/mysql_filter.h"
 #include "backends/store/mysql_rows.h"
 
 #define MYSQL_MAX_CONNECTIONS 64
@@ -41,10 +44,11 @@ struct mysql_shard {
     struct mysql_form form;
     uint64_t n_rows, checksum; /* of what is committed */
     struct mysql_queue changes;
-    unsigned n_losses;       /* connections lost since a batch was last done */
-    bool changing;           /* a batch is under way */
-    bool waits;              /* in the store's list: it has changes and none under way */
-    struct mysql_slot *slot; /* which did the last batch: its statements are prepared there */
+    struct mysql_filter filter; /* every key that is there, or that a change may put there */
+    unsigned n_losses;          /* connections lost since a batch was last done */
+    bool changing;              /* a batch is under way */
+    bool waits;                 /* in the store's list: it has changes and none under way */
+    struct mysql_slot *slot;    /* which did the last batch: its statements are prepared there */
     STAILQ_ENTRY(mysql_shard) link;
 };
 
@@ -98,7 +102,7 @@ struct mysql_store {
     uint64_t n_batches, n_batched;
 };
 
-/* ---- mysql.c ---- */
+/* ---- mysql_queue.c ---- */
 
 void mysql_queue_init(struct mysql_queue *queue);
 void mysql_queue_add(struct mysql_queue *queue, struct store_request *request);
@@ -110,16 +114,20 @@ void mysql_answer(struct mysql_store *store, struct store_request *request, int 
 /* The same with a reason, which is copied. */
 void mysql_answer_failed(struct mysql_store *store, struct store_request *request, int code,
                          const char *reason);
-/* Has mysql_dispatch() run at the end of the loop's turn. */
-void mysql_wake(struct mysql_store *store);
-/* Puts a shard with changes where a slot finds it. */
-void mysql_shard_waits(struct mysql_store *store, struct mysql_shard *shard);
-/* The slot is given work, and has done it. */
-void mysql_slot_take(struct mysql_slot *slot, void *work, void (*abandon)(struct mysql_slot *));
-void mysql_slot_release(struct mysql_slot *slot);
 /* Nothing can be reached: everything that waits is answered -EIO. */
 void mysql_fail_waiting(struct mysql_store *store, const char *reason);
 
+/* ---- mysql.c ---- */
+
+/* Has the dispatch run at the end of the loop's turn. */
+void mysql_wake(struct mysql_store *store);
+/* Puts a shard with changes where a slot finds it. */
+void mysql_shard_waits(struct mysql_store *store, struct mysql_shard *shard);
+/* One that is not, or no more, among the store's. */
+void mysql_shard_free(struct mysql_shard *shard);
+/* The slot is given work, and has done it. */
+void mysql_slot_take(struct mysql_slot *slot, void *work, void (*abandon)(struct mysql_slot *));
+void mysql_slot_release(struct mysql_slot *slot);
 /* ---- mysql_slot.c ---- */
 
 void mysql_slot_init(struct mysql_slot *slot, struct mysql_store *store, unsigned number);

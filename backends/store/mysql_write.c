@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/store/mysql_store.h"
+#include "backends/store/mysql_batch.h"
 #include "core/mem.h"
 
 /* Requests in a batch. */
@@ -35,47 +35,6 @@
 /* A batch is begun anew so often, when the database gave it up or a connection was lost. */
 #define MAX_ATTEMPTS 10
 #define REASON_BYTES 256
-
-/* A request, its rows taken apart. */
-struct change {
-    struct store_request *request;
-    struct mysql_values *rows; /* n_rows_in */
-};
-
-/* A key that the batch concerns. */
-struct cell {
-    int64_t key;
-    bool was_there, is_there;
-    uint64_t old_sum;
-    const struct mysql_values *row; /* what it becomes; NULL: as it was, or gone */
-};
-
-struct mysql_batch {
-    struct mysql_store *store;
-    struct mysql_shard *shard;
-    struct mysql_slot *slot;
-    struct arena arena;
-    struct change *changes;
-    size_t n_changes;
-    size_t n_rows;
-    unsigned attempts;
-    bool answered; /* given up: only the shard's count is still to be found out */
-
-    /* Of an attempt */
-    struct arena scratch;
-    struct cell *cells;
-    size_t n_cells, n_looked;
-    const struct mysql_values **puts;
-    size_t n_puts, n_put;
-    enum mysql_sql put_kind;
-    int64_t *deletes;
-    size_t n_deletes, n_deleted;
-    bool delete_range;
-    bool settled;        /* the answers stand in the requests */
-    bool in_transaction; /* BEGIN was sent */
-    bool committing;     /* what commits was sent */
-    uint64_t n_rows_after, checksum_after;
-};
 
 static void look(struct mysql_batch *batch);
 static void step(struct mysql_batch *batch);
@@ -355,7 +314,7 @@ static void answer_inserted(struct mysql_batch *batch)
 {
     uint64_t n_rows = batch->shard->n_rows, checksum = batch->shard->checksum;
     for (size_t i = 0; i < batch->n_changes; i++) {
-        struct change *change = &batch->changes[i];
+        struct mysql_change *change = &batch->changes[i];
         n_rows += change->request->n_rows_in;
         change->request->n_rows_now = n_rows;
         change->request->code = 0;
@@ -389,108 +348,9 @@ static bool inserts_only(const struct mysql_batch *batch)
 /* ---- looking first -----------------------------------------------------------------------------
  */
 
-static int compare_cells(const void *a, const void *b)
-{
-    int64_t x = ((const struct cell *)a)->key, y = ((const struct cell *)b)->key;
-    return (x > y) - (x < y);
-}
-
-static struct cell *find_cell(const struct mysql_batch *batch, int64_t key)
-{
-    struct cell wanted = {.key = key};
-    return bsearch(&wanted, batch->cells, batch->n_cells, sizeof(wanted), compare_cells);
-}
-
-/* The keys that the requests name, sorted, each once. */
-static void make_cells(struct mysql_batch *batch)
-{
-    size_t n_keys = batch->n_rows + batch->n_changes, n = 0;
-    batch->cells = arena_zalloc(&batch->scratch, n_keys, sizeof(*batch->cells));
-    for (size_t i = 0; i < batch->n_changes; i++) {
-        const struct store_request *request = batch->changes[i].request;
-        if (request->op == STORE_DELETE)
-            batch->cells[n++].key = request->low;
-        else
-            for (size_t j = 0; j < request->n_rows_in; j++)
-                batch->cells[n++].key = request->rows[j].key;
-    }
-    qsort(batch->cells, n, sizeof(*batch->cells), compare_cells);
-    for (size_t i = 0; i < n; i++)
-        if (batch->n_cells == 0 || batch->cells[batch->n_cells - 1].key != batch->cells[i].key)
-            batch->cells[batch->n_cells++] = batch->cells[i];
-}
-
-/* Whether one of the request's keys is there: ->key is the smallest. */
-static bool find_conflict(const struct mysql_batch *batch, struct store_request *request)
-{
-    for (size_t i = 0; i < request->n_rows_in; i++)
-        if (find_cell(batch, request->rows[i].key)->is_there) {
-            request->key = request->rows[i].key;
-            return true;
-        }
-    return false;
-}
-
-/* One request's turn: its answer, and what it leaves behind. */
-static int settle_one(const struct mysql_batch *batch, const struct change *change,
-                      uint64_t *io_n_rows)
-{
-    struct store_request *request = change->request;
-    if (request->op == STORE_INSERT || request->op == STORE_ABSENT) {
-        if (find_conflict(batch, request))
-            return -EEXIST;
-        for (size_t i = 0; i < request->n_rows_in && request->op == STORE_INSERT; i++) {
-            struct cell *cell = find_cell(batch, request->rows[i].key);
-            cell->is_there = true;
-            cell->row = &change->rows[i];
-            (*io_n_rows)++;
-        }
-        return 0;
-    }
-    bool deletes = request->op == STORE_DELETE;
-    struct cell *cell = find_cell(batch, deletes ? request->low : request->rows[0].key);
-    if (!cell->is_there)
-        return -ENOENT;
-    cell->is_there = !deletes;
-    cell->row = deletes ? NULL : &change->rows[0];
-    *io_n_rows -= deletes;
-    return 0;
-}
-
-/* What the requests come to together: rows to put and keys to delete. */
-static void gather_writes(struct mysql_batch *batch)
-{
-    uint64_t checksum = batch->shard->checksum;
-    bool over = false;
-    batch->puts = arena_alloc(&batch->scratch, batch->n_cells * sizeof(struct mysql_values *));
-    batch->deletes = arena_alloc(&batch->scratch, batch->n_cells * sizeof(*batch->deletes));
-    for (size_t i = 0; i < batch->n_cells; i++) {
-        const struct cell *cell = &batch->cells[i];
-        if (cell->was_there && !cell->is_there) {
-            checksum -= cell->old_sum;
-            batch->deletes[batch->n_deletes++] = cell->key;
-        } else if (cell->is_there && cell->row &&
-                   !(cell->was_there && cell->row->sum == cell->old_sum)) {
-            checksum += cell->row->sum - (cell->was_there ? cell->old_sum : 0);
-            over = over || cell->was_there;
-            batch->puts[batch->n_puts++] = cell->row;
-        }
-    }
-    batch->put_kind = over ? SQL_PUT : SQL_INSERT;
-    batch->checksum_after = checksum;
-}
-
 static void settle(struct mysql_batch *batch)
 {
-    uint64_t n_rows = batch->shard->n_rows;
-    for (size_t i = 0; i < batch->n_changes; i++) {
-        struct change *change = &batch->changes[i];
-        change->request->code = settle_one(batch, change, &n_rows);
-        change->request->n_rows_now = n_rows;
-    }
-    batch->settled = true;
-    batch->n_rows_after = n_rows;
-    gather_writes(batch);
+    mysql_batch_settle(batch);
     write_batch(batch);
 }
 
@@ -503,11 +363,8 @@ static void on_looked(struct mysql_conn *conn)
     int64_t key;
     uint64_t sum;
     mysql_sums_open(&sums, conn->result);
-    while (mysql_sums_next(&sums, &key, &sum)) {
-        struct cell *cell = find_cell(batch, key);
-        cell->was_there = cell->is_there = true;
-        cell->old_sum = sum;
-    }
+    while (mysql_sums_next(&sums, &key, &sum))
+        mysql_batch_found(batch, key, sum);
     mysql_stmt_free_result(conn->result);
     if (batch->n_looked < batch->n_cells)
         look(batch);
@@ -538,7 +395,7 @@ static void on_totalled(struct mysql_conn *conn)
     struct mysql_batch *batch = batch_of(conn);
     if (has_failed(conn))
         return;
-    struct change *change = &batch->changes[0];
+    struct mysql_change *change = &batch->changes[0];
     uint64_t n_old = 0, old = 0, new = 0;
     mysql_read_total(conn->result, &n_old, &old);
     mysql_stmt_free_result(conn->result);
@@ -591,17 +448,20 @@ static void begin(struct mysql_batch *batch)
     } else if (!tried && !batch->settled && inserts_only(batch)) {
         insert_all(batch);
     } else {
-        make_cells(batch);
-        look(batch);
+        mysql_batch_make_cells(batch);
+        if (batch->n_cells > 0)
+            look(batch);
+        else
+            settle(batch);
     }
 }
 
 /* A request's rows taken apart; false: it is refused, and answered. */
 static bool take_change(struct mysql_batch *batch, struct store_request *request)
 {
-    struct change *change = &batch->changes[batch->n_changes];
+    struct mysql_change *change = &batch->changes[batch->n_changes];
     struct err err;
-    *change = (struct change){.request = request};
+    *change = (struct mysql_change){.request = request};
     if (request->op != STORE_DELETE && request->op != STORE_ABSENT) {
         change->rows = arena_alloc(&batch->arena, request->n_rows_in * sizeof(*change->rows));
         for (size_t i = 0; i < request->n_rows_in; i++)
@@ -626,6 +486,12 @@ static size_t texts_bytes(const struct store_request *request)
     return n_bytes;
 }
 
+/* Whether it only asks. */
+static bool asks(const struct mysql_batch *batch)
+{
+    return batch->changes[0].request->op == STORE_ABSENT;
+}
+
 /* Takes requests as long as they make one statement; at least one, and a REPLACE alone. */
 static void take_changes(struct mysql_batch *batch)
 {
@@ -640,6 +506,9 @@ static void take_changes(struct mysql_batch *batch)
     while (queue->first && batch->n_changes < most) {
         request = queue->first;
         if (request->op == STORE_DIGEST) /* of what is there when this batch is done */
+            break;
+        /* Beside inserts a question would have all of their keys asked for as well. */
+        if (batch->n_changes > 0 && (request->op == STORE_ABSENT) != asks(batch))
             break;
         n_bytes += texts_bytes(request);
         if (batch->n_changes > 0 &&

@@ -9,11 +9,13 @@
  * Both go in turns, ROUNDS times; the figures are medians. Arguments: seconds a measurement
  * (default 1), then options for the store ("connections=8").
  *
- *   mysql_bench direct SOCKET OUTSTANDING ROWS SECONDS ascending|random
+ *   mysql_bench direct SOCKET OUTSTANDING ROWS SECONDS ascending|random plain|same
  *
  * measures the direct client alone, on a server that is there already and knows us by our user id,
  * its keys in that order, and prints its rows per second: tests/bench/mysql_bench.sh compares the
- * whole database with it.
+ * whole database with it. "plain": one table of the three columns, an INSERT a request. "same": the
+ * INSERTs that the database comes to, into four tables with all columns of the store's: of one
+ * table in ascending order; in no order of all four, in equal parts, between BEGIN and COMMIT.
  */
 #include <inttypes.h>
 #include <mariadb/mysql.h>
@@ -46,6 +48,7 @@ static struct {
     const char *socket, *user, *password, *database;
 } target;              /* of the direct client */
 static bool scattered; /* the direct client's keys come in no order */
+static bool same;      /* it inserts what the store does */
 static uint64_t period_ns;
 static _Atomic int64_t next_key;
 static _Atomic uint64_t until_ns;
@@ -58,7 +61,8 @@ struct direct {
     size_t n_rows; /* 0: reads */
     uint64_t n_done;
     MYSQL *mysql;
-    MYSQL_STMT *stmt;
+    MYSQL_STMT *stmts[N_SHARDS]; /* all but `same`: the first alone */
+    size_t n_binds;              /* rows of a statement */
     MYSQL_BIND *binds;
     long long *keys;
     long long marks;
@@ -74,34 +78,61 @@ static void die(const char *what, const char *why)
     exit(1);
 }
 
-static void prepare_direct(struct direct *direct)
+/* Of one row, its values in the places of the request's row i. */
+static MYSQL_BIND *bind_row(struct direct *direct, MYSQL_BIND *bind, size_t i)
+{
+    *bind++ = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &direct->keys[i]};
+    *bind++ = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING,
+                           .buffer = direct->names + NAME_BYTES * i,
+                           .length = &direct->lengths[i]};
+    *bind++ = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &direct->marks};
+    if (same) /* a sum; any number costs the same */
+        *bind++ = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &direct->keys[i]};
+    return bind;
+}
+
+static MYSQL_STMT *prepare_insert(struct direct *direct, size_t table, size_t n)
 {
     struct buf sql;
     buf_init(&sql, 0);
+    if (same)
+        buf_appendf(&sql, "INSERT INTO same%zu (c0,c1,c2,sum) VALUES ", table);
+    else
+        buf_append_str(&sql, direct->n_rows > 0 ? "INSERT INTO direct VALUES "
+                                                : "SELECT c0,c1,c2 FROM direct WHERE c0=?");
+    for (size_t i = 0; i < n && direct->n_rows > 0; i++)
+        buf_appendf(&sql, "%s%s", i > 0 ? "," : "", same ? "(?,?,?,?)" : "(?,?,?)");
+    MYSQL_STMT *stmt = mysql_stmt_init(direct->mysql);
+    if (mysql_stmt_prepare(stmt, buf_head(&sql), buf_len(&sql)))
+        die("prepare", mysql_stmt_error(stmt));
+    buf_done(&sql);
+    return stmt;
+}
+
+/* Whether a request is of all tables. */
+static bool is_split(const struct direct *direct)
+{
+    return same && scattered && direct->n_rows >= N_SHARDS;
+}
+
+static void prepare_direct(struct direct *direct)
+{
     size_t n = direct->n_rows > 0 ? direct->n_rows : 1;
-    direct->binds = mem_zalloc(3 * n, sizeof(*direct->binds));
+    direct->binds = mem_zalloc(4 * n, sizeof(*direct->binds));
     direct->keys = mem_zalloc(n, sizeof(*direct->keys));
     direct->names = mem_zalloc(n, NAME_BYTES);
     direct->lengths = mem_zalloc(n, sizeof(*direct->lengths));
     direct->marks = 27;
-    buf_append_str(&sql, direct->n_rows > 0 ? "INSERT INTO direct VALUES "
-                                            : "SELECT c0,c1,c2 FROM direct WHERE c0=?");
-    for (size_t i = 0; i < n; i++) {
-        if (direct->n_rows > 0)
-            buf_append_str(&sql, i > 0 ? ",(?,?,?)" : "(?,?,?)");
-        direct->binds[3 * i] =
-            (MYSQL_BIND){.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &direct->keys[i]};
-        direct->binds[3 * i + 1] = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING,
-                                                .buffer = direct->names + NAME_BYTES * i,
-                                                .length = &direct->lengths[i]};
-        direct->binds[3 * i + 2] =
-            (MYSQL_BIND){.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &direct->marks};
+    direct->n_binds = is_split(direct) ? n / N_SHARDS : n;
+    MYSQL_BIND *bind = direct->binds;
+    for (size_t i = 0; i < n; i++)
+        bind = bind_row(direct, bind, i);
+    for (size_t table = 0; table < (same ? N_SHARDS : 1); table++) {
+        MYSQL_STMT *stmt = direct->stmts[table] = prepare_insert(direct, table, direct->n_binds);
+        size_t first = is_split(direct) ? table * direct->n_binds * 4 : 0;
+        if (mysql_stmt_bind_param(stmt, direct->binds + first))
+            die("bind", mysql_stmt_error(stmt));
     }
-    direct->stmt = mysql_stmt_init(direct->mysql);
-    if (mysql_stmt_prepare(direct->stmt, buf_head(&sql), buf_len(&sql)) ||
-        mysql_stmt_bind_param(direct->stmt, direct->binds))
-        die("prepare", mysql_stmt_error(direct->stmt));
-    buf_done(&sql);
 }
 
 static void open_direct(struct direct *direct)
@@ -127,10 +158,22 @@ static void read_one(struct direct *direct, int64_t key)
         {.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &marks},
     };
     direct->keys[0] = key % N_READ;
-    if (mysql_stmt_execute(direct->stmt) || mysql_stmt_store_result(direct->stmt) ||
-        mysql_stmt_bind_result(direct->stmt, binds) || mysql_stmt_fetch(direct->stmt))
-        die("read", mysql_stmt_error(direct->stmt));
-    mysql_stmt_free_result(direct->stmt);
+    if (mysql_stmt_execute(direct->stmts[0]) || mysql_stmt_store_result(direct->stmts[0]) ||
+        mysql_stmt_bind_result(direct->stmts[0], binds) || mysql_stmt_fetch(direct->stmts[0]))
+        die("read", mysql_stmt_error(direct->stmts[0]));
+    mysql_stmt_free_result(direct->stmts[0]);
+}
+
+static void execute(MYSQL_STMT *stmt)
+{
+    if (mysql_stmt_execute(stmt))
+        die("insert", mysql_stmt_error(stmt));
+}
+
+static void query(MYSQL *mysql, const char *sql)
+{
+    if (mysql_query(mysql, sql))
+        die(sql, mysql_error(mysql));
 }
 
 static void insert_rows(struct direct *direct, int64_t first)
@@ -142,8 +185,14 @@ static void insert_rows(struct direct *direct, int64_t first)
         direct->lengths[i] = (unsigned long)snprintf(direct->names + NAME_BYTES * i, NAME_BYTES,
                                                      "name of %lld", direct->keys[i]);
     }
-    if (mysql_stmt_execute(direct->stmt))
-        die("insert", mysql_stmt_error(direct->stmt));
+    if (!is_split(direct)) {
+        execute(direct->stmts[same ? (uint64_t)first / direct->n_rows % N_SHARDS : 0]);
+        return;
+    }
+    query(direct->mysql, "BEGIN");
+    for (size_t table = 0; table < N_SHARDS; table++)
+        execute(direct->stmts[table]);
+    query(direct->mysql, "COMMIT");
 }
 
 static void *run_direct(void *argument)
@@ -181,7 +230,9 @@ static double measure_direct(size_t n_outstanding, size_t n_rows)
     }
     double seconds = (double)(clock_now_ns() - began_ns) / 1e9;
     for (size_t i = 0; i < n_outstanding; i++) {
-        mysql_stmt_close(directs[i].stmt);
+        for (size_t table = 0; table < N_SHARDS; table++)
+            if (directs[i].stmts[table])
+                mysql_stmt_close(directs[i].stmts[table]);
         mysql_close(directs[i].mysql);
         free(directs[i].binds);
         free(directs[i].keys);
@@ -360,11 +411,18 @@ static void compare_both(size_t n_outstanding, size_t n_rows, size_t n_shards)
     "CREATE TABLE %s.direct (c0 BIGINT NOT NULL PRIMARY KEY,"                                      \
     "c1 TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,c2 BIGINT)"
 
+/* As mysql_catalog.c makes them. */
+#define CREATE_SAME                                                                                \
+    "CREATE TABLE %s.same%zu (c0 BIGINT NOT NULL PRIMARY KEY,"                                     \
+    "c1 TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,c1_int BIGINT NULL,"                   \
+    "c1_real DOUBLE NULL,c2 BIGINT NULL,c2_real DOUBLE NULL,sum BIGINT NOT NULL"                   \
+    ") ENGINE=InnoDB ROW_FORMAT=DYNAMIC"
+
 static void make_alone_database(void)
 {
     static const char *const statements[] = {"DROP DATABASE IF EXISTS " ALONE_DATABASE,
                                              "CREATE DATABASE " ALONE_DATABASE};
-    char create[256];
+    char create[512];
     MYSQL *mysql = mysql_init(NULL);
     if (!mysql_real_connect(mysql, NULL, target.user, NULL, NULL, 0, target.socket, 0))
         die("connect", mysql_error(mysql));
@@ -372,6 +430,10 @@ static void make_alone_database(void)
     if (mysql_query(mysql, statements[0]) || mysql_query(mysql, statements[1]) ||
         mysql_query(mysql, create))
         die("prepare", mysql_error(mysql));
+    for (size_t table = 0; table < N_SHARDS; table++) {
+        snprintf(create, sizeof(create), CREATE_SAME, ALONE_DATABASE, table);
+        query(mysql, create);
+    }
     mysql_close(mysql);
 }
 
@@ -381,8 +443,11 @@ static int measure_alone(char **argv)
     size_t n_outstanding = strtoul(argv[1], NULL, 10), n_rows = strtoul(argv[2], NULL, 10);
     double seconds = strtod(argv[3], NULL);
     if (!passwd || n_outstanding == 0 || n_rows == 0 || n_rows > 10000 || !(seconds > 0.))
-        die("direct", "SOCKET OUTSTANDING ROWS SECONDS ascending|random");
+        die("direct", "SOCKET OUTSTANDING ROWS SECONDS ascending|random plain|same");
     scattered = strcmp(argv[4], "random") == 0;
+    same = strcmp(argv[5], "same") == 0;
+    if (same && scattered && n_rows > 1 && n_rows % N_SHARDS != 0)
+        die("direct", "ROWS is 1 or a multiple of four");
     target.socket = argv[0];
     target.user = passwd->pw_name;
     period_ns = (uint64_t)(seconds * 1e9);
@@ -395,7 +460,7 @@ static int measure_alone(char **argv)
 int main(int argc, char **argv)
 {
     static const size_t outstanding[] = {1, 16, 64};
-    if (argc == 7 && strcmp(argv[1], "direct") == 0)
+    if (argc == 8 && strcmp(argv[1], "direct") == 0)
         return measure_alone(argv + 2);
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 1.;
     period_ns = (uint64_t)(seconds * 1e9);

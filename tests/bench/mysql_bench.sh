@@ -4,13 +4,19 @@
 #
 # usage: tests/bench/mysql_bench.sh PROGRAM DIRECT [ROUNDS [SECONDS]]
 #
+# MYSQL_BENCH_RUNS="1 16 100 random,3 64 1 random" picks cases: REPLICAS IN_FLIGHT ROWS ORDER.
+#
 # DIRECT is tests/bench/mysql_bench, whose direct client it runs: a connection and a thread for each
 # request outstanding. The mariadbd is the one that `quoit lb --store mysql` starts for its cluster,
 # so that both find the same settings. The cluster has 4 shards; with 1 replica of each (4 servers)
 # as many rows reach mariadbd as the client sends, with 3 (CONTRACT.md's default, 6 servers) three
 # times as many, which is what is counted and compared. Keys ascend, so that a request's rows are of
 # one shard, or come in no order, so that they are of all, which the load balancer then makes a change
-# of all shards or none; the direct client's, of one table, in the same order.
+# of all shards or none.
+#
+# The direct client does twice what can be compared. "same": the INSERTs that the database's writes
+# come to, into four tables with the store's columns, a request's rows in one transaction. "plain":
+# what one would do without a database of shards, an INSERT into one table of the three columns.
 #
 # In a network namespace of its own, on two cores, in turns. Each run begins with an empty cluster;
 # after it the replicas are compared and counted.
@@ -82,9 +88,10 @@ begin_cluster() {
 
 # measure REPLICAS IN_FLIGHT ROWS ORDER
 measure() {
-    local alone through what="$1.$2.$3.$4"
+    local plain same through what="$1.$2.$3.$4"
     begin_cluster "$1"
-    alone=$("$direct" direct "$socket" "$2" "$3" "$seconds" "$4")
+    plain=$("$direct" direct "$socket" "$2" "$3" "$seconds" "$4" plain)
+    same=$("$direct" direct "$socket" "$2" "$3" "$seconds" "$4" same)
     "$program" load -q --client raw --verify none -c "$2" -d "$seconds" --json "$dir/run.json" \
         --workload "db-write:ids=$((4 * size)),rows=$3,order=$4" "http://$address" >"$dir/out" 2>&1 || {
         cat "$dir/out" >&2
@@ -96,10 +103,11 @@ measure() {
         die "the replicas differ, or are not the rows that were acknowledged"
     through=$(jq ".rate * $3 * $1" "$dir/run.json")
     end_cluster
-    echo "$alone" >>"$dir/$what.alone"
+    echo "$plain" >>"$dir/$what.plain"
+    echo "$same" >>"$dir/$what.same"
     echo "$through" >>"$dir/$what.through"
-    awk -v r="$1" -v c="$2" -v n="$3" -v o="$4" -v a="$alone" -v t="$through" -v p="$(jq .latency_ms.p50 "$dir/run.json")" \
-        'BEGIN {printf "  %d replicas, %2d in flight, %4d rows %-9s: direct %7.0f, through us %7.0f rows/s at mariadbd (p50 %.1f ms)\n", r, c, n, o, a, t, p}'
+    awk -v r="$1" -v c="$2" -v n="$3" -v o="$4" -v a="$plain" -v s="$same" -v t="$through" -v p="$(jq .latency_ms.p50 "$dir/run.json")" \
+        'BEGIN {printf "  %d replicas, %2d in flight, %4d rows %-9s: plain %7.0f, same %7.0f, through us %7.0f rows/s at mariadbd (p50 %.1f ms)\n", r, c, n, o, a, s, t, p}'
 }
 
 runs=("1 16 1 random" "1 64 1 random" "3 64 1 random" "1 16 100 random" "1 16 100 ascending" "3 16 100 random"
@@ -115,10 +123,10 @@ done
 echo "medians (rows/s that reach mariadbd: rows x replicas)"
 for run in "${runs[@]}"; do
     what=${run// /.}
-    awk -v what="$run" -v a="$(median <"$dir/$what.alone")" -v t="$(median <"$dir/$what.through")" '
+    awk -v what="$run" -v a="$(median <"$dir/$what.plain")" -v s="$(median <"$dir/$what.same")" -v t="$(median <"$dir/$what.through")" '
         BEGIN {
             split(what, w, " ")
-            printf "  %d replicas, %2d in flight, %4d rows a request, %-9s: direct %7.0f, through us %7.0f: %.2f of it\n",
-                w[1], w[2], w[3], w[4], a, t, t / a
+            printf "  %d replicas, %2d in flight, %4d rows a request, %-9s: through us %7.0f: %.2f of the same %7.0f, %.2f of the plain %7.0f\n",
+                w[1], w[2], w[3], w[4], t, t / s, s, t / a, a
         }'
 done

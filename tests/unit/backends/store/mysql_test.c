@@ -205,6 +205,50 @@ static void mysql_answers_checks_beside_inserts_of_keys_that_are_there(void **st
 }
 
 /* One request of more rows than a statement takes: still all or nothing. */
+static void mysql_knows_of_most_keys_that_they_are_absent(void **state)
+{
+    struct store_bed bed;
+    struct store_rows there = {0}, others = {0};
+    (void)state;
+    open_bed(&bed, "");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    store_rows_fill(&there, 0, 2, 500, 1);
+    store_rows_fill(&others, 1, 2, 500, 1);
+    for (int life = 0; life < 2; life++) {
+        size_t n_at_once = 0;
+        if (life == 0)
+            assert_int_equal(store_bed_insert(&bed, shard, &there), 0);
+        for (size_t i = 0; i < 500; i++) {
+            struct store_call call = {
+                .request = {
+                    .op = STORE_ABSENT, .shard = shard, .rows = &others.rows[i], .n_rows_in = 1}};
+            store_bed_submit(&bed, &call);
+            n_at_once += call.done;
+            store_bed_wait(&bed, &call);
+            assert_int_equal(call.request.code, 0);
+            assert_int_equal(store_bed_absent(&bed, shard, there.rows[i].key), -EEXIST);
+        }
+        assert_in_range(n_at_once, 490, 500);
+        store_bed_reopen(&bed); /* the keys are found again */
+        shard = store_find(bed.store, "sh1", 3);
+    }
+    /* An insert that is on its way is not overlooked. */
+    struct store_call insert = {
+        .request = {
+            .op = STORE_INSERT, .shard = shard, .rows = others.rows, .n_rows_in = others.n}};
+    struct store_call question = insert;
+    question.request.op = STORE_ABSENT;
+    store_bed_submit(&bed, &insert);
+    store_bed_submit(&bed, &question);
+    store_bed_wait_all(&bed);
+    assert_int_equal(insert.request.code, 0);
+    assert_int_equal(question.request.code, -EEXIST);
+    assert_int_equal(question.request.key, 1);
+    store_rows_free(&there);
+    store_rows_free(&others);
+    store_bed_close(&bed);
+}
+
 static void mysql_inserts_many_statements_whole_or_not_at_all(void **state)
 {
     struct store_bed bed;
@@ -605,6 +649,7 @@ int main(void)
         cmocka_unit_test(mysql_refuses_a_row_that_is_not_what_was_written),
         cmocka_unit_test(mysql_answers_each_of_a_batch_as_if_it_came_alone),
         cmocka_unit_test(mysql_answers_checks_beside_inserts_of_keys_that_are_there),
+        cmocka_unit_test(mysql_knows_of_most_keys_that_they_are_absent),
         cmocka_unit_test(mysql_inserts_many_statements_whole_or_not_at_all),
         cmocka_unit_test(mysql_says_what_is_wrong_when_it_cannot_open),
         cmocka_unit_test(mysql_serves_a_server_s_tables_once),
