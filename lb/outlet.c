@@ -100,6 +100,8 @@ static struct outlet_item *take_item(struct batch *batch)
     if (item) {
         batch->first = item->next;
         batch->outlet->n_items--;
+        if (batch->outlet->config.rounds)
+            batch->outlet->config.rounds->n_items--;
     }
     return item;
 }
@@ -135,36 +137,29 @@ static void open_round(struct outlet_rounds *rounds)
         flusher_add(outlet->config.flusher, &outlet->flush);
 }
 
+/* There are not as many as were wanted. */
 static void on_gathered_enough(struct alarm *alarm)
 {
     struct outlet_rounds *rounds = alarm->data;
-    if (rounds->n_waiting > 0 && rounds->gather_ns > OUTLET_GATHER_MIN_NS)
+    if (rounds->n_items > 0 && rounds->gather_ns > OUTLET_GATHER_MIN_NS) {
         rounds->gather_ns /= 2;
+    } else if (rounds->n_items > 0 && ++rounds->n_in_vain == OUTLET_GATHER_TRIES) {
+        rounds->n_in_vain = 0;
+        rounds->gather_ns = OUTLET_GATHER_MAX_NS;
+    }
     open_round(rounds);
 }
 
-static void add_waiting(struct outlet *outlet, size_t n_items)
+static void count_item(struct outlet_rounds *rounds)
 {
-    struct outlet_rounds *rounds = outlet->config.rounds;
-    if (!rounds)
-        return;
-    rounds->n_waiting += n_items;
-    if (!rounds->gathering || rounds->n_waiting < rounds->n_wanted)
+    rounds->n_items++;
+    if (rounds->n_items > rounds->n_most)
+        rounds->n_most = rounds->n_items;
+    if (!rounds->gathering || rounds->n_items < rounds->n_wanted)
         return;
     if (rounds->gather_ns < OUTLET_GATHER_MAX_NS)
         rounds->gather_ns *= 2;
     open_round(rounds);
-}
-
-static struct batch *take_waiting(struct outlet *outlet)
-{
-    struct batch *batch = outlet->waiting;
-    if (batch) {
-        outlet->waiting = batch->next;
-        if (outlet->config.rounds)
-            outlet->config.rounds->n_waiting -= batch->n_items;
-    }
-    return batch;
 }
 
 static void end_round(struct outlet_rounds *rounds)
@@ -173,8 +168,8 @@ static void end_round(struct outlet_rounds *rounds)
     uint64_t half_ns = (now_ns - rounds->began_ns) / 2;
     rounds->number++;
     rounds->n_awaited = 0;
-    rounds->n_wanted = rounds->n_sent + rounds->n_waiting;
-    rounds->n_sent = 0;
+    rounds->n_wanted = rounds->n_most;
+    rounds->n_most = rounds->n_items;
     rounds->gathering = rounds->closed = true;
     ev_timer_stop(rounds->loop, &rounds->patience);
     alarm_set(&rounds->alarm, now_ns + (half_ns < rounds->gather_ns ? half_ns : rounds->gather_ns));
@@ -207,15 +202,14 @@ static void join_round(struct batch *batch)
     batch->round = rounds->number;
     if (rounds->n_awaited++ == 0)
         rounds->began_ns = clock_now_ns();
-    rounds->n_sent += batch->n_items;
     flusher_add(batch->outlet->config.flusher, &rounds->close);
 }
 
-/* It was answered, or never will be. */
-static void leave_round(struct batch *batch)
+/* A batch of that round was answered, or never will be; of its items there is nothing to do. */
+static void leave_round(struct outlet *outlet, uint64_t round)
 {
-    struct outlet_rounds *rounds = batch->outlet->config.rounds;
-    if (rounds && batch->round == rounds->number && --rounds->n_awaited == 0)
+    struct outlet_rounds *rounds = outlet->config.rounds;
+    if (rounds && round == rounds->number && --rounds->n_awaited == 0)
         end_round(rounds);
 }
 
@@ -258,7 +252,6 @@ static void wait_again(struct batch *batch)
         link = &(*link)->next;
     batch->next = *link;
     *link = batch;
-    add_waiting(outlet, batch->n_items);
     flusher_add(outlet->config.flusher, &outlet->flush);
 }
 
@@ -300,8 +293,11 @@ static void send_batch(struct outlet *outlet, struct batch *batch)
 static void on_flush(struct flush_item *flush)
 {
     struct outlet *outlet = (struct outlet *)((char *)flush - offsetof(struct outlet, flush));
-    while (outlet->waiting && may_send(outlet))
-        send_batch(outlet, take_waiting(outlet));
+    while (outlet->waiting && may_send(outlet)) {
+        struct batch *batch = outlet->waiting;
+        outlet->waiting = batch->next;
+        send_batch(outlet, batch);
+    }
 }
 
 void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *text, size_t n)
@@ -323,7 +319,8 @@ void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *tex
     batch->n_items++;
     batch->n_operations += item->n_operations;
     outlet->n_items++;
-    add_waiting(outlet, 1);
+    if (outlet->config.rounds)
+        count_item(outlet->config.rounds);
     flusher_add(outlet->config.flusher, &outlet->flush);
 }
 
@@ -364,8 +361,8 @@ static void on_answer(struct httpc_request *call, const struct http_message *ans
 {
     struct batch *batch = (struct batch *)call;
     struct outlet *outlet = batch->outlet;
+    uint64_t round = batch->round;
     outlet->n_under_way--;
-    leave_round(batch);
     outlet->waits_since_ns = clock_now_ns();
     if (outlet->waiting)
         flusher_add(outlet->config.flusher, &outlet->flush);
@@ -382,6 +379,7 @@ static void on_answer(struct httpc_request *call, const struct http_message *ans
         }
         settle_rest(batch, OUTLET_LOST, "a batch was answered with fewer lines than it has");
     }
+    leave_round(outlet, round);
     tell_if_idle(outlet);
 }
 
@@ -391,20 +389,22 @@ static void on_failure(struct httpc_request *call, int code, bool sent)
 {
     struct batch *batch = (struct batch *)call;
     struct outlet *outlet = batch->outlet;
+    uint64_t round = batch->round;
     outlet->n_under_way--;
-    leave_round(batch);
     if (sent) /* it may lie in the server's socket still: from now on it must not be begun there */
         outlet->epoch = clock_now_ns();
     if (!sent && !batch->resent && !outlet->closing && code != -ECANCELED) {
         batch->resent = true;
         metric_bump(&outlet->config.counters->resent);
         wait_again(batch);
+        leave_round(outlet, round);
         return;
     }
     if (outlet->waiting)
         flusher_add(outlet->config.flusher, &outlet->flush);
     bool surely_not = !sent && !outlet->closing && code != -ECANCELED;
     settle_rest(batch, surely_not ? OUTLET_FAILED : OUTLET_LOST, err_errno_text(code));
+    leave_round(outlet, round);
     tell_if_idle(outlet);
 }
 
@@ -437,8 +437,10 @@ struct outlet *outlet_new(const struct outlet_config *config)
 static void lose_waiting(struct outlet *outlet)
 {
     struct batch *batch;
-    while ((batch = take_waiting(outlet)))
+    while ((batch = outlet->waiting)) {
+        outlet->waiting = batch->next;
         settle_rest(batch, OUTLET_LOST, "the server was given up");
+    }
 }
 
 void outlet_cut(struct outlet *outlet)

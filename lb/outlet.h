@@ -68,6 +68,7 @@ struct outlet_counters {
 #define OUTLET_PATIENCE_S 0.002
 #define OUTLET_GATHER_MIN_NS (20 * NS_PER_US)
 #define OUTLET_GATHER_MAX_NS (1000 * NS_PER_US)
+#define OUTLET_GATHER_TRIES 64 /* in vain, at the least time, until the most is tried again */
 
 struct outlet_rounds {
     struct ev_loop *loop;
@@ -75,12 +76,13 @@ struct outlet_rounds {
     uint64_t number;
     uint64_t began_ns;
     size_t n_awaited; /* batches of this round */
-    size_t n_sent;    /* items of this round */
-    size_t n_waiting; /* items put and not sent */
-    size_t n_wanted;  /* gathering: begins when as many wait */
+    size_t n_items;   /* not done, of all outlets */
+    size_t n_most;    /* the most of them at a time since the last round ended */
+    size_t n_wanted;  /* gathering: the next one begins when there are as many */
     bool closed;      /* nothing goes until the next one */
     bool gathering;   /* implies closed */
     uint64_t gather_ns;
+    unsigned n_in_vain; /* gatherings of the least time */
     struct flusher *flusher;
     struct flush_item close;
     struct ev_timer patience;
