@@ -279,7 +279,7 @@ static void bind_column(MYSQL_BIND *bind, const struct place *place,
             bind->length[i] = value->n_bytes;
         } else if (numbers) {
             numbers[i] = value->number;
-        } else {
+        } else if (integers) {
             integers[i] = value->integer;
         }
     }
