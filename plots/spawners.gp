@@ -84,7 +84,7 @@ set bmargin at screen down(head + n_rows * row_height)
 unset ytics
 set grid noytics xtics linetype 1 linewidth 1 linecolor rgb faint
 set xtics font tick_font textcolor rgb muted
-set xtics ('0.01' 0.01, '0.1' 0.1, '1 ms' 1, '10 ms' 10, '100 ms' 100, '1 s' 1000, '10 s' 10000)
+set xtics ('0.01 ms' 0.01, '0.1 ms' 0.1, '1 ms' 1, '10 ms' 10, '100 ms' 100, '1 s' 1000, '10 s' 10000)
 
 bar = 0.62 / n_points
 middle(point) = (point - (n_points + 1) / 2.0) * bar * 1.12
