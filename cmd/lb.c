@@ -1,4 +1,6 @@
 /* quoit lb: the load balancer and, through its spawner, the servers of its cluster. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@ struct lb_options {
     uint64_t fall;
     const char *key_from;
     uint64_t orphan_after_ns;
+    uint64_t service_ns;
     uint64_t seed;
     uint64_t ready_fd;
     struct log_options log;
@@ -116,6 +119,13 @@ static const struct option_def options[] = {
      .unit = "s",
      .help = "Servers end by themselves when they have heard from no load balancer for so long; 0 "
              "never"},
+    {.name = "service-time",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct lb_options, service_ns),
+     .metavar = "TIME",
+     .fallback = "0s",
+     .max = UINT64_C(60) * NS_PER_S,
+     .help = "Servers answer GET /home one at a time, each after so long"},
     {.name = "seed",
      .type = OPTION_U64,
      .offset = offsetof(struct lb_options, seed),
@@ -217,8 +227,16 @@ static int run(int argc, char **argv)
     char path[4096];
     cli_parse(&lb_verb, argc, argv, &opts, 0, 0, NULL);
     log_options_apply(&opts.log);
-    const char *server_args[LOG_OPTION_WORDS];
-    log_options_words(&opts.log, server_args);
+    const char *server_args[2 + LOG_OPTION_WORDS];
+    char service_time[32];
+    size_t n_args = 0;
+    if (opts.service_ns) {
+        snprintf(service_time, sizeof(service_time), "%" PRIu64 "us",
+                 (opts.service_ns + NS_PER_US - 1) / NS_PER_US);
+        server_args[n_args++] = "--service-time";
+        server_args[n_args++] = service_time;
+    }
+    log_options_words(&opts.log, server_args + n_args);
     config.server_args = server_args;
     config.program = own_path(path, sizeof(path));
     int code = make_config(&opts, &config);

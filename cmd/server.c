@@ -6,6 +6,7 @@
 #include "backends/store.h"
 #include "cmd/log_options.h"
 #include "cmd/verbs.h"
+#include "core/clock.h"
 #include "core/mem.h"
 #include "core/name.h"
 #include "server/server.h"
@@ -17,6 +18,7 @@ struct server_options {
     const char *store;
     const char *data_dir;
     uint64_t orphan_after_ns;
+    uint64_t service_ns;
     uint64_t ready_fd;
     struct log_options log;
 };
@@ -60,6 +62,13 @@ static const struct option_def options[] = {
      .fallback = "0s",
      .unit = "s",
      .help = "End when no heartbeat came for so long; 0 never does"},
+    {.name = "service-time",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct server_options, service_ns),
+     .metavar = "TIME",
+     .fallback = "0s",
+     .max = UINT64_C(60) * NS_PER_S,
+     .help = "Answer GET /home one at a time, each after so long: a server of a known capacity"},
     {.name = "ready-fd",
      .type = OPTION_U64,
      .offset = offsetof(struct server_options, ready_fd),
@@ -112,6 +121,7 @@ static int run(int argc, char **argv)
     struct err err = {0};
     struct server_config config = {.name = opts.name,
                                    .orphan_after_ns = opts.orphan_after_ns,
+                                   .service_ns = opts.service_ns,
                                    .ready_fd = opts.ready_fd ? (int)opts.ready_fd : -1};
     if (addr_parse(opts.listen, &config.listen, &err) != 0)
         return cli_usage_error(&server_verb, "--listen: %s", err.message);

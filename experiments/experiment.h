@@ -2,7 +2,7 @@
  * an INI file; the runner knows none of them by name.
  *
  *     [experiment]  name title question repeats measures
- *     [cluster]     servers placement hash threads spawner
+ *     [cluster]     servers placement hash threads spawner service_time
  *                   shards replicas shard_size store grow: of a database
  *     [load]        requests duration in_flight rate arrivals client threads warmup steady_percent
  *                   steady_windows path
@@ -74,6 +74,7 @@ struct experiment_cluster {
     const char *placement;
     const char *hash;
     const char *spawner;
+    uint64_t service_ns; /* of each GET /home, one at a time a server; 0: at once */
     uint64_t shards; /* 0: no database, and the rest is nothing */
     uint64_t replicas;
     uint64_t shard_size; /* keys; by experiment_point() when it was not said */

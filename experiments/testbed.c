@@ -117,12 +117,13 @@ int testbed_grow(struct testbed *testbed, const struct testbed_config *config, s
 
 /* ——— start and stop ——— */
 
-#define LB_MAX_WORDS 24
+#define LB_MAX_WORDS 26
 
 int testbed_start(struct testbed *testbed, const struct testbed_config *config, struct err *err)
 {
     const struct experiment_cluster *settings = config->settings;
-    char fd_text[16], servers[24], threads[24], seed[24], state[4096], said[4096];
+    char fd_text[16], servers[24], threads[24], seed[24], service_time[32];
+    char state[4096], said[4096];
     int ready[2];
     bool init = settings->shards && !config->bare;
     *testbed = (struct testbed){.lb.pidfd = -1};
@@ -131,18 +132,36 @@ int testbed_start(struct testbed *testbed, const struct testbed_config *config, 
     snprintf(fd_text, sizeof(fd_text), "%d", ready[1]);
     snprintf(servers, sizeof(servers), "%" PRIu64, init ? 0 : settings->servers);
     snprintf(threads, sizeof(threads), "%" PRIu64, settings->threads);
+    snprintf(service_time, sizeof(service_time), "%" PRIu64 "us", settings->service_ns / NS_PER_US);
     snprintf(seed, sizeof(seed), "%" PRIu64, config->seed);
     snprintf(state, sizeof(state), "%s/state", config->dir);
     snprintf(said, sizeof(said), "%s/lb.stderr", config->dir);
     const char *argv[LB_MAX_WORDS] = {
-        config->program,     "lb",         "--listen",
-        "127.0.0.1:0",       "--ready-fd", fd_text,
-        "--servers",         servers,      "--placement",
-        settings->placement, "--hash",     settings->hash,
-        "--threads",         threads,      "--spawner",
-        settings->spawner,   "--seed",     seed,
-        "--state",           state,        settings->shards ? "--store" : NULL,
-        settings->store,     NULL,
+        config->program,
+        "lb",
+        "--listen",
+        "127.0.0.1:0",
+        "--ready-fd",
+        fd_text,
+        "--servers",
+        servers,
+        "--placement",
+        settings->placement,
+        "--hash",
+        settings->hash,
+        "--threads",
+        threads,
+        "--spawner",
+        settings->spawner,
+        "--seed",
+        seed,
+        "--service-time",
+        service_time,
+        "--state",
+        state,
+        settings->shards ? "--store" : NULL,
+        settings->store,
+        NULL,
     };
     int status = child_start(&testbed->lb, "quoit lb", argv, said, ready[1], err);
     close(ready[1]);

@@ -30,8 +30,8 @@ set bmargin at screen down(height - 56)
 set logscale xy
 set grid xtics
 set xrange [value2[1] / 1.25:value2[n_inner] * 1.25]
-set xtics font tick_font textcolor rgb muted format '%.0f'
-do for [i = 1:n_inner] { set xtics add (value2[i] value2[i]) }
+set xtics (value2[1] value2[1]) font tick_font textcolor rgb muted
+do for [i = 2:n_inner] { set xtics add (value2[i] value2[i]) }
 set ytics font tick_font textcolor rgb muted format '%g'
 set label 11 'p99, ms' at screen across(18), screen down(head + 8) left font sized(12) \
     textcolor rgb muted

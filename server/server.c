@@ -16,6 +16,7 @@
 #include "core/net.h"
 #include "core/ready.h"
 #include "server/service.h"
+#include "server/station.h"
 
 #define DRAIN_NS (2 * NS_PER_S)
 #define DRAIN_STORE_NS (10 * NS_PER_S)
@@ -69,6 +70,7 @@ struct server {
     struct service service;
     struct ev_signal on_term, on_int;
     struct ev_timer orphan, drain;
+    struct station station; /* with config->service_ns */
     char *home_body;
     size_t home_body_len;
     char *store_labels; /* in /metrics */
@@ -178,9 +180,35 @@ static void answer_metrics(struct server *server, struct httpd_exchange *exchang
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
-static void answer_home(struct server *server, struct httpd_exchange *exchange)
+static void greet(const struct server *server, struct httpd_exchange *exchange)
 {
     httpd_reply(exchange, 200, "application/json", NULL, server->home_body, server->home_body_len);
+}
+
+/* A GET /home at the station. */
+struct guest {
+    struct station_item item; /* first member */
+    const struct server *server;
+    struct httpd_exchange *exchange;
+};
+
+static void on_served(struct station_item *item)
+{
+    struct guest *guest = (struct guest *)item;
+    greet(guest->server, guest->exchange);
+    free(guest);
+}
+
+static void answer_home(struct server *server, struct httpd_exchange *exchange)
+{
+    if (!server->config->service_ns) {
+        greet(server, exchange);
+        return;
+    }
+    struct guest *guest = mem_zalloc(1, sizeof(*guest));
+    guest->server = server;
+    guest->exchange = exchange;
+    station_put(&server->station, &guest->item);
 }
 
 /* The LB's heartbeat is what tells a server that it still has one. */
@@ -342,6 +370,7 @@ static int serve(struct server *server, int fd, const struct addr *bound, struct
     else
         err_set_errno(err, rc, "cannot tell the parent the address on descriptor %d",
                       config->ready_fd);
+    station_done(&server->station);
     end_service(server);
     httpd_free(server->httpd);
     free(server->home_body);
@@ -361,11 +390,16 @@ int server_run(const struct server_config *config, struct err *err)
     struct server server = {.config = config, .loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV)};
     server.started_ns = clock_now_ns();
     flusher_init(&server.flusher, server.loop);
-    int rc = open_store(&server, err);
+    int rc = config->service_ns
+                 ? station_init(&server.station, server.loop, config->service_ns, on_served, err)
+                 : 0;
+    if (rc == 0)
+        rc = open_store(&server, err);
     if (rc == 0)
         rc = serve(&server, fd, &bound, err);
     else
         close(fd);
+    station_done(&server.station);
     flusher_done(&server.flusher);
     ev_loop_destroy(server.loop);
     return rc;

@@ -52,6 +52,7 @@ struct server_config {
     const struct store_spec *store; /* (ref) */
     const char *data_dir;           /* where a durable store keeps its rows, or NULL (ref) */
     uint64_t orphan_after_ns; /* ends by itself when no heartbeat came for so long; 0 = never */
+    uint64_t service_ns;      /* of each GET /home, one at a time (station.h); 0 = at once */
     int ready_fd;             /* told the address once it listens; −1 = none */
 };
 

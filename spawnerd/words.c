@@ -43,9 +43,8 @@ static const struct allowed {
     const char *name;
     bool (*takes)(const char *text); /* NULL: no value */
 } allowed[] = {
-    {"--orphan-after", is_duration},
-    {"--log-level", is_level},
-    {"--log-json", NULL},
+    {"--orphan-after", is_duration}, {"--service-time", is_duration},
+    {"--log-level", is_level},       {"--log-json", NULL},
     {"--store", is_store},
 };
 

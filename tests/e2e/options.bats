@@ -109,6 +109,7 @@ fails() { # WORDS VERB OPTION…
     usage_error "'soon' is not valid" lb --heartbeat-ms soon
     usage_error "'1x' is not valid" lb --orphan-after 1x
     usage_error "'-1s' is not valid" server --orphan-after -1s
+    usage_error "'61s' is out of range" lb --service-time 61s
     usage_error "'x' is not valid" lb --seed x
     usage_error "'-1' is not valid" lb --ready-fd -1
 }

@@ -47,6 +47,25 @@ teardown() {
     name=S9 greets 'a\"b\\c\u0001' --name S9 --id $'a"b\\c\x01'
 }
 
+@test "with --service-time /home is answered one at a time, and the rest at once" {
+    local began
+    start_server --name Server3 --log-level warn --service-time 1s
+    own=$SERVER_PID
+    began=$(date +%s%N)
+    curl -sf -m 10 -o /dev/null "http://$SERVER/home" &
+    sleep 0.1
+    curl -sf -m 0.8 -o /dev/null "http://$SERVER/heartbeat" # who waits does not hold it up
+    ask GET "http://$SERVER/home"
+    answered 200 '{"message":"Hello from Server: 3","status":"successful"}'
+    [ $(($(date +%s%N) - began)) -ge 2000000000 ]
+}
+
+@test "the load balancer's servers get its --service-time" {
+    start_lb --servers 1 --log-level warn --service-time 300ms
+    own=$LB_PID
+    [[ $(curl -sf -m 10 -o /dev/null -w '%{time_total}' "http://$LB/home") =~ ^(0\.[3-9]|[1-9]) ]]
+}
+
 @test "heartbeat is 200 with an empty body, and metrics are Prometheus text" {
     ask GET "http://$SERVER/heartbeat"
     [ "$code" = 200 ] && [ -z "$body" ] && [ "$(header Content-Length)" = 0 ]

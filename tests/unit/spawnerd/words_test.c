@@ -64,6 +64,7 @@ static void refuses_whatever_else(void **state)
         "[\"--orphan-after\",\"soon\"]",
         "[\"--orphan-after\",\"1h\"]",
         "[\"--orphan-after\",\"-1s\"]",
+        "[\"--service-time\",\"never\"]",
         "[\"--log-json\",\"yes\"]",
         "[\"--name\",\"S1\"]",
         "[\"--ready-fd\",\"2\"]",
