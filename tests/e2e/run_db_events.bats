@@ -84,7 +84,7 @@ small_events() { # NAME ARGUMENT…
 }
 
 @test "S1: stores side by side; one that keeps nothing is not looked into" {
-    run_small S1-rates --set experiment.measures=counts --set load.duration=200ms \
+    run_small S1-rates --set experiment.repeats=3 --set experiment.measures=counts --set load.duration=200ms \
         --set load.preload=1000 --set 'axis.values=null memory file' \
         --set 'axis2.values=db-write:low=1000,ids=1000000,rows=10 db-read:ids=1000,width=10,found=any'
     expect_status 0
