@@ -78,7 +78,9 @@ lost() { # NAME
         [ "$(docker exec "$container" id -u)" = 10001 ]
         docker exec "$container" sh -c '[ ! -e /var/run/docker.sock ]'
     done
-    [ "$(docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}' "$(of Server1)")" = "268435456 64" ]
+    # an engine on a kernel without these limits leaves them out
+    [ "$(docker info --format '{{.MemoryLimit}} {{.PidsLimit}}')" != "true true" ] ||
+        [ "$(docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}' "$(of Server1)")" = "268435456 64" ]
 }
 
 @test "docker kill of a server under load: replaced, and no request fails" {
@@ -104,7 +106,7 @@ lost() { # NAME
 @test "docker pause of a server under load: found by its silence, replaced, never to come back" {
     up memory
     start_stream 6s
-    docker pause "$(of Server2)" >/dev/null
+    docker pause "$(of Server2)" >/dev/null || skip "nothing can be paused here (no freezer)"
     within 20 lost Server2
     within 60 serving 3
     within 30 agree

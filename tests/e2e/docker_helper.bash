@@ -13,6 +13,7 @@ ask() { # METHOD URL-OR-/PATH [CURL OPTION…]
 
 # Names for this test; a port that is free now.
 docker_begin() {
+    unset QUOIT_CLUSTER # whoever set it has a deployment of that name
     e2e_begin
     cd "$BATS_TEST_DIRNAME/../.." || return 1
     export QUOIT_CLUSTER=e2e$RANDOM$$
@@ -25,7 +26,7 @@ docker_begin() {
 
 # Every container of the deployment, of the engine's own count: services and servers.
 containers() { # [MORE OPTIONS OF docker ps]
-    docker ps --filter "name=$QUOIT_CLUSTER" "$@"
+    docker ps --filter "name=^/?$QUOIT_CLUSTER[-_.]" "$@"
 }
 
 # A network that an engine before 28 keeps by its own miscounting, though nobody is on it (moby issue
@@ -49,6 +50,11 @@ leftovers() {
 }
 
 docker_end() {
+    # Without its names, which a set-up that failed early did not make, it would take everybody's.
+    if [[ ! ${QUOIT_CLUSTER:-} =~ ^e2e[0-9]+$ ]]; then
+        e2e_end
+        return 0
+    fi
     if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
         tools/compose logs 2>&1 | tail -n 40 | sed 's/^/# /'
     fi

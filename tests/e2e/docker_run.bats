@@ -50,7 +50,7 @@ nothing_of_runs() {
 
 @test "processes and containers are values of an axis: killed, added, removed, drawn side by side" {
     sed -i 's/times 4/times 1/' "$dir/ini/C1-start.ini"
-    with_spawner C1-start --set experiment.repeats=3 --set load.duration=4s
+    with_spawner C1-start --set experiment.repeats=3 --set load.duration=8s
     [ "$status" -eq 0 ]
     jq -e '.verdict.valid and .spawner == null and (.points | length) == 2 and
         ([.points[].pooled[] | select(.action == "kill") | .steps.serving.n] == [3, 3])' "$r/result.json"

@@ -60,8 +60,11 @@ make_net() {
 
 start_engine() { # NUMBER
     mkdir -p "$base/$1"
+    echo '{}' >"$base/$1/daemon.json" # not the machine's own
     QUOIT_E2E_MARK=$mark setsid nsenter "--net=/run/netns/$tag$1" dockerd \
         --host "unix://$base/$1/socket" --data-root "$base/$1/data" --exec-root "$base/$1/exec" \
+        --config-file "$base/$1/daemon.json" --exec-opt native.cgroupdriver=cgroupfs \
+        --containerd-namespace "$tag$1" --containerd-plugins-namespace "$tag$1-plugins" \
         --pidfile "$base/$1/pid" --cgroup-parent "/$tag$1" </dev/null >"$base/$1/log" 2>&1 3>&- 8>&- 9>&- &
     disown $!
 }
@@ -92,23 +95,30 @@ end_processes() { # NUMBER
 # For setup_file: the engines, with the image, in no swarm yet. Sets `why` where that cannot be.
 swarm_engines() {
     local i
-    e2e_begin
-    tag=q$((RANDOM % 10000)) base=$dir vxlan=yes
+    BATS_TMPDIR=/var/tmp e2e_begin # /tmp may allow neither devices nor programs
+    tag=$(printf 'q%05d' "$RANDOM") base=$dir vxlan=yes
     export tag base dir mark vxlan why
     why_not
     [ -z "$why" ] || return 0
     make_net
     for ((i = 1; i <= ENGINES; i++)); do start_engine "$i"; done
     for ((i = 1; i <= ENGINES; i++)); do
-        within 30 eval "on $i version >/dev/null 2>&1" || {
-            why="dockerd does not run in a network namespace: $(grep -m1 -oE 'failed to start.*' "$base/$i/log")"
+        within 30 eval "timeout 5 docker --host unix://$base/$i/socket version >/dev/null 2>&1" || {
+            why="dockerd does not run in a network namespace: $(tail -n 1 "$base/$i/log")"
             return 0
         }
     done
     # QUOIT_IMAGE_FILE: what `docker save` wrote, where no engine is that has the image
     [ -n "${QUOIT_IMAGE_FILE:-}" ] || docker save "$QUOIT_IMAGE" >"$base/image"
     for ((i = 1; i <= ENGINES; i++)); do
-        on "$i" load --quiet --input "${QUOIT_IMAGE_FILE:-$base/image}" >/dev/null
+        {
+            on "$i" load --quiet --input "${QUOIT_IMAGE_FILE:-$base/image}" &&
+                timeout 60 docker --host "unix://$base/$i/socket" run --rm --network none --read-only \
+                    --entrypoint true "$QUOIT_IMAGE"
+        } >/dev/null 2>"$base/why" || {
+            why="an engine in a network namespace runs nothing: $(tail -n 1 "$base/why")"
+            return 0
+        }
     done
     rm -f "$base/image"
 }
@@ -117,6 +127,11 @@ swarm_engines() {
 swarm_engines_end() {
     local i path
     set +e # whatever fails, the rest goes too
+    # Without its names, which a set-up that failed early did not make, it would take everybody's.
+    if [ -z "${tag:-}" ] || [ -z "${base:-}" ]; then
+        e2e_end
+        return 0
+    fi
     for ((i = 1; i <= ENGINES; i++)); do
         [ ! -s "$base/$i/pid" ] || kill -TERM "$(<"$base/$i/pid")" 2>/dev/null || true
     done
