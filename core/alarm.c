@@ -36,12 +36,12 @@ static void on_event(struct ev_loop *loop, struct ev_io *io, int events)
 
     (void)loop, (void)events;
     /* It may have been set anew since the loop saw it ring. */
-    if (alarm->at_ns > clock_now_ns())
+    if (alarm->at_ns == 0 || alarm->at_ns > clock_now_ns())
         return;
     note(alarm, 0);
     alarm->on_alarm(alarm);
     /* Setting it silences it; else a read must. */
-    if (alarm->at_ns == 0 && read(alarm->fd, &n_expired, sizeof(n_expired)) < 0)
+    if (alarm->loop && alarm->at_ns == 0 && read(alarm->fd, &n_expired, sizeof(n_expired)) < 0)
         assert(errno == EAGAIN);
 }
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
 #include "core/mem.h"
 #include "lb/control.h"
 #include "lb/copy_private.h"
+#include "lb/epoch.h"
 #include "lb/shard_digest.h"
 #include "table/batch.h"
 
@@ -19,7 +19,7 @@ static uint64_t epoch_of(struct control *control)
     if (control->live)
         return 0;
     if (control->copies.epoch == 0)
-        control->copies.epoch = clock_now_ns();
+        control->copies.epoch = epoch_next();
     return control->copies.epoch;
 }
 

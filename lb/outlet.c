@@ -12,6 +12,7 @@
 #include "core/httpc.h"
 #include "core/mem.h"
 #include "core/metrics.h"
+#include "lb/epoch.h"
 #include "table/batch.h"
 
 /* Where each outlet goes by itself: with one under way a server idles while its answer travels;
@@ -137,12 +138,26 @@ static void open_round(struct outlet_rounds *rounds)
         flusher_add(outlet->config.flusher, &outlet->flush);
 }
 
+static void shorten_gathering(struct outlet_rounds *rounds)
+{
+    rounds->gather_ns /= 2;
+    if (rounds->gather_ns < OUTLET_GATHER_MIN_NS)
+        rounds->gather_ns = OUTLET_GATHER_MIN_NS;
+}
+
+static void lengthen_gathering(struct outlet_rounds *rounds)
+{
+    rounds->gather_ns *= 2;
+    if (rounds->gather_ns > OUTLET_GATHER_MAX_NS)
+        rounds->gather_ns = OUTLET_GATHER_MAX_NS;
+}
+
 /* There are not as many as were wanted. */
 static void on_gathered_enough(struct alarm *alarm)
 {
     struct outlet_rounds *rounds = alarm->data;
     if (rounds->n_items > 0 && rounds->gather_ns > OUTLET_GATHER_MIN_NS) {
-        rounds->gather_ns /= 2;
+        shorten_gathering(rounds);
     } else if (rounds->n_items > 0 && ++rounds->n_in_vain == OUTLET_GATHER_TRIES) {
         rounds->n_in_vain = 0;
         rounds->gather_ns = OUTLET_GATHER_MAX_NS;
@@ -157,8 +172,7 @@ static void count_item(struct outlet_rounds *rounds)
         rounds->n_most = rounds->n_items;
     if (!rounds->gathering || rounds->n_items < rounds->n_wanted)
         return;
-    if (rounds->gather_ns < OUTLET_GATHER_MAX_NS)
-        rounds->gather_ns *= 2;
+    lengthen_gathering(rounds);
     open_round(rounds);
 }
 
@@ -392,7 +406,7 @@ static void on_failure(struct httpc_request *call, int code, bool sent)
     uint64_t round = batch->round;
     outlet->n_under_way--;
     if (sent) /* it may lie in the server's socket still: from now on it must not be begun there */
-        outlet->epoch = clock_now_ns();
+        outlet->epoch = epoch_next();
     if (!sent && !batch->resent && !outlet->closing && code != -ECANCELED) {
         batch->resent = true;
         metric_bump(&outlet->config.counters->resent);
@@ -425,7 +439,7 @@ struct outlet *outlet_new(const struct outlet_config *config)
     if (config->rounds)
         LIST_INSERT_HEAD(&config->rounds->outlets, outlet, link);
     outlet->flush.flush = on_flush;
-    outlet->epoch = clock_now_ns();
+    outlet->epoch = epoch_next();
     outlet->httpc = httpc_new(&(struct httpc_config){.loop = config->loop,
                                                      .flusher = config->flusher,
                                                      .addr = config->addr,

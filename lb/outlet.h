@@ -9,9 +9,9 @@
  * every replica anyway, and what is answered together comes back together, so that batches grow.
  * Operations take effect in the order they were put.
  *
- * A batch bears the epoch of its connection (server/server.h), the time on CLOCK_MONOTONIC when the
- * one before broke: once a server has answered a batch, none of an earlier connection, nor of an
- * earlier life of the LB, is begun there any more, however late the server comes to read it. */
+ * A batch bears the epoch of its connection (lb/epoch.h, server/server.h): once a server has
+ * answered one, none of an earlier connection, nor of an earlier life of the LB, is begun there any
+ * more, however late the server comes to read it. */
 #ifndef QUOIT_LB_OUTLET_H
 #define QUOIT_LB_OUTLET_H
 

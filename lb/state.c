@@ -15,6 +15,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/name.h"
+#include "lb/epoch.h"
 #include "lb/letters.h"
 
 #define FORMAT_SERVERS 1
@@ -399,6 +400,14 @@ static void raise_next_uid(const char *dir, struct state *state)
     closedir(entries);
 }
 
+static int begin_life(const char *dir, struct err *err)
+{
+    char *path = mem_printf("%s/life", dir);
+    int rc = epoch_begin(path, err);
+    free(path);
+    return rc;
+}
+
 int state_open(const char *dir, struct mailbox *control, struct arena *arena,
                struct state *ret_state, int *ret_found, struct state_store **ret_store,
                struct err *err)
@@ -421,6 +430,8 @@ int state_open(const char *dir, struct mailbox *control, struct arena *arena,
         rc = load(store->path, arena, ret_state, ret_found, err);
     if (rc == 0)
         raise_next_uid(dir, ret_state);
+    if (rc == 0)
+        rc = begin_life(dir, err);
     if (rc == 0) {
         rc = -pthread_create(&store->thread, NULL, write_states, store);
         if (rc != 0)

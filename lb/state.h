@@ -4,7 +4,8 @@
  * DIR/cluster.json is replaced whole (core/file.h) by a thread of its own, since the control loop
  * must not wait for fsync (law 2); of several changes that wait, the last one is written. DIR/lock
  * keeps two LBs from sharing a directory. DIR/servers/ID are the data directories of servers whose
- * store is durable. DIR/intents is the writer's (lb/intents.h).
+ * store is durable. DIR/intents is the writer's (lb/intents.h). DIR/life counts the LB's lives
+ * (lb/epoch.h); state_open() begins one.
  *
  * Format 1 knows servers; format 2 the database as well, and is written where there is one. */
 #ifndef QUOIT_LB_STATE_H

@@ -337,7 +337,7 @@ static void end(struct worker *worker)
 {
     worker->routes.ending = true;
     routes_done(&worker->routes);
-    flusher_run(&worker->flusher); /* the last answers go out before their connections end */
+    flusher_run(&worker->flusher); /* the last answers, as far as the sockets take them */
     httpd_free(worker->httpd);
     worker->httpd = NULL;
     querier_done(&worker->querier);

@@ -434,7 +434,8 @@ static int count_shard(struct mysql_store *store, struct mysql_shard *shard, str
     return rc;
 }
 
-/* Which keys are there, page by page. Of a shard with very many it is not worth the time. */
+/* Which keys are there, page by page. Once a store has very many it is not worth the time: the
+ * server is waited for. */
 static int find_keys(struct mysql_store *store, struct mysql_shard *shard, struct err *err)
 {
     struct mysql_conn *conn = &store->slots[0].conn;
@@ -442,7 +443,7 @@ static int find_keys(struct mysql_store *store, struct mysql_shard *shard, struc
     int64_t low = INT64_MIN;
     size_t n = KEYS_OF_PAGE;
     int rc = 0;
-    if (shard->n_rows > MOST_KEYS_FOUND) {
+    if (store->n_rows_found > MOST_KEYS_FOUND) {
         mysql_filter_give_up(&shard->filter);
         return 0;
     }

@@ -26,7 +26,7 @@ docker_begin() {
 
 # Every container of the deployment, of the engine's own count: services and servers.
 containers() { # [MORE OPTIONS OF docker ps]
-    docker ps --filter "name=^/?$QUOIT_CLUSTER[-_.]" "$@"
+    docker ps --filter "name=^/?${QUOIT_CLUSTER}[-_.]" "$@"
 }
 
 # A network that an engine before 28 keeps by its own miscounting, though nobody is on it (moby issue

@@ -187,7 +187,7 @@ join_all() {
         [ "$(on "$i" info --format '{{.Swarm.LocalNodeState}}')" = active ] ||
             on "$i" swarm join --token "$token" --advertise-addr "$(address "$i")" "$(address 1):2377" >/dev/null
     done
-    within 10 eval '[ "$(docker node ls --format "{{.Status}}" | grep -c Ready)" = 3 ]'
+    within 60 eval '[ "$(docker node ls --format "{{.Status}}" | grep -c Ready)" = 3 ]'
 }
 
 swarm_up() { # [SERVERS]
