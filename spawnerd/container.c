@@ -17,7 +17,7 @@
 #define FRAME_HEAD_BYTES 8
 #define RETRY_MIN_S 0.05
 #define RETRY_MAX_S 2.0
-/* Tries of a removal until it is worth a line in the log. */
+/* Tries of a removal until it is worth a line in the log, and its owner waits no longer. */
 #define LOUD_TRIES 5
 
 /* ---- the end ------------------------------------------------------------------------------ */
@@ -88,9 +88,11 @@ void container_remove_failed(struct container *container, const struct engine_an
     if (container->n_tries == LOUD_TRIES)
         log_warn("spawner", "container %s (%.12s) cannot be removed yet: %s", container->name,
                  container->reference, answer->why);
-    /* Its owner need not wait for an engine that has gone: it is removed when that is back. */
-    if (answer->code != 0 && container->owner == OWNER_STARTS)
-        container_tell_end(container, "the engine went away");
+    /* Its owner need not wait for an engine that has gone, or does not let it go: it is removed
+     * when that is back, when it does. */
+    if (container->owner == OWNER_STARTS && (answer->code != 0 || container->n_tries >= LOUD_TRIES))
+        container_tell_end(container,
+                           answer->code != 0 ? "the engine went away" : "it cannot be removed yet");
     container_retry_later(container);
 }
 

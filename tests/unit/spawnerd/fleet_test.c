@@ -261,6 +261,22 @@ static void goes_on_removing_until_the_engine_lets_it(void **state)
     assert_int_equal(count(world, "exited 1"), 1);
 }
 
+static void answers_a_start_whose_container_cannot_be_removed(void **state)
+{
+    struct world *world = *state;
+    char line[64];
+
+    fake_engine_refuse(world->engine, "DELETE containers", 500, "device or resource busy", 6);
+    fake_engine_refuse_start(world->engine, 500, "no space left");
+    assert_int_equal(start(world, 1, "S1", 0), 0);
+    snprintf(line, sizeof(line), "failed 1 %d ", -EIO);
+    assert_non_null(strstr(wait_for(world, line), "no space left"));
+    assert_int_equal(fake_engine_n_containers(world->engine), 1);
+    wait_until_empty(world); /* its removal goes on */
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE containers"), 7);
+    assert_int_equal(world->n_told, 1);
+}
+
 /* ---- the engine's absences ---------------------------------------------------------------- */
 
 static void waits_for_an_engine_that_is_not_there_yet(void **state)
@@ -531,6 +547,7 @@ int main(void)
         CLAIM(moves_a_predecessor_of_the_same_name_aside),
         CLAIM(takes_as_its_own_what_it_made_twice),
         CLAIM(goes_on_removing_until_the_engine_lets_it),
+        CLAIM(answers_a_start_whose_container_cannot_be_removed),
         CLAIM_AWAY(waits_for_an_engine_that_is_not_there_yet),
         CLAIM(tells_the_deaths_that_happened_while_the_engine_was_away),
         CLAIM(keeps_what_outlived_the_engine),
