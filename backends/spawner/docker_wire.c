@@ -215,8 +215,12 @@ int docker_wire_connect(const char *path, struct err *err)
 int docker_wire_listen(const char *path, struct err *err)
 {
     struct sockaddr_un address;
-    int there = docker_wire_connect(path, NULL);
+    struct stat file;
 
+    /* A connection to any other file is refused just as one to a socket nobody listens on. */
+    if (lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
+        return err_set(err, -ENOTSOCK, "%s: what is there is no socket, and stays", path);
+    int there = docker_wire_connect(path, NULL);
     if (there >= 0) {
         close(there);
         return err_set(err, -EADDRINUSE, "%s: another spawner process listens there", path);
@@ -225,7 +229,7 @@ int docker_wire_listen(const char *path, struct err *err)
     int fd = rc == 0 ? open_socket(err) : rc;
     if (fd < 0)
         return fd;
-    if (there == -ECONNREFUSED) /* a socket that nobody listens on any more; no other file goes */
+    if (there == -ECONNREFUSED) /* a socket that nobody listens on any more */
         unlink(path);
     mode_t mask = umask(0117);
     rc = bind(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;

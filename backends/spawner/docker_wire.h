@@ -78,7 +78,8 @@ bool docker_wire_read(struct docker_wire *wire);
 /* Connects to the socket of that path: the descriptor, non-blocking, or a negative errno. */
 int docker_wire_connect(const char *path, struct err *err);
 /* Listens on that path for this user and group (0660), in place of a socket that nobody listens on.
- * The descriptor, or a negative errno; -EADDRINUSE: somebody does listen. */
+ * The descriptor, or a negative errno; -EADDRINUSE: somebody does listen; -ENOTSOCK: another file
+ * is there. */
 int docker_wire_listen(const char *path, struct err *err);
 
 #endif
