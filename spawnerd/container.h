@@ -140,6 +140,7 @@ struct fleet {
     TAILQ_HEAD(, container) containers;
     TAILQ_HEAD(, volume_drop) drops;
     enum engine_state engine_state;
+    bool was_up; /* once: whoever ran then is known */
     struct engine_call *events, *list;
     struct buf event_line;
     struct ev_timer retry;
@@ -221,5 +222,8 @@ void fleet_ask_list(struct fleet *fleet, const char *what, const struct engine_h
 cJSON *fleet_take_list(struct fleet *fleet, const struct engine_answer *answer);
 void fleet_listed(struct fleet *fleet);
 void fleet_down(struct fleet *fleet, const char *why);
+/* Something may be there that is not known, since a call was not answered: the events and the list
+ * are asked for anew. */
+void fleet_look_again(struct fleet *fleet, const char *why);
 
 #endif

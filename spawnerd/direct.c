@@ -241,7 +241,7 @@ static void on_created(void *context, const struct engine_answer *answer)
     container->call = NULL;
     if (container_take_id(container, answer, "Id", attach))
         return;
-    /* Nothing was made, as far as we know; if it was, the next list shows it. */
+    /* Nothing was made, as far as we know. */
     bool stopped = container->failure.code != 0;
     if (!stopped && answer->status == 409 && strstr(answer->why, "name") &&
         container->n_renames++ < MAX_RENAMES) {
@@ -262,6 +262,8 @@ static void on_created(void *context, const struct engine_answer *answer)
                                        : -EIO;
     container_fail(container, code, what,
                    answer->why[0] ? answer->why : "no container's id was told");
+    if (answer->code != 0) /* it may be there: the next list shows it, and it goes */
+        fleet_look_again(fleet, answer->why);
 }
 
 static const struct engine_handler created_handler = {.on_done = on_created};

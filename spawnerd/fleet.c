@@ -93,12 +93,20 @@ void fleet_down(struct fleet *fleet, const char *why)
     ev_timer_start(fleet->config.loop, &fleet->retry);
 }
 
+void fleet_look_again(struct fleet *fleet, const char *why)
+{
+    /* The list that is to be asked for yet shows it; one that was asked for may not. */
+    if (fleet->engine_state == ENGINE_UP || fleet->engine_state == ENGINE_LISTING)
+        fleet_down(fleet, why);
+}
+
 static void engine_up(struct fleet *fleet)
 {
     struct container *container, *next;
     struct volume_drop *drop, *next_drop;
 
     fleet->engine_state = ENGINE_UP;
+    fleet->was_up = true;
     fleet->retry_s = RETRY_MIN_S;
     for (container = TAILQ_FIRST(&fleet->containers); container; container = next) {
         next = TAILQ_NEXT(container, link);
@@ -172,7 +180,7 @@ static void on_event_data(void *context, const char *data, size_t n)
     struct buf *line = &fleet->event_line;
 
     if (buf_append(line, data, n) != 0) {
-        buf_clear(line); /* no event is that long; the next list repairs what was missed */
+        fleet_down(fleet, "it tells of an event without an end"); /* the next list repairs it */
         return;
     }
     for (;;) {

@@ -341,11 +341,12 @@ static void ask_for_holder(struct container *container)
 static void on_created(void *context, const struct engine_answer *answer)
 {
     struct container *container = context;
+    struct fleet *fleet = container->fleet;
 
     container->call = NULL;
     if (container_take_id(container, answer, "ID", listen_to))
         return;
-    /* Nothing was made, as far as we know; if it was, the next list shows it. */
+    /* Nothing was made, as far as we know. */
     bool stopped = container->failure.code != 0;
     bool name_is_taken = answer->status == 409 && strstr(answer->why, "name conflicts");
     if (!stopped && name_is_taken && container->n_renames < MAX_RENAMES) {
@@ -358,6 +359,8 @@ static void on_created(void *context, const struct engine_answer *answer)
     container_fail(container, code,
                    answer->code ? "cannot be made: the swarm does not answer" : "cannot be made",
                    answer->why[0] ? answer->why : "no service's id was told");
+    if (answer->code != 0) /* it may be there: the next list shows it, and it goes */
+        fleet_look_again(fleet, answer->why);
 }
 
 static const struct engine_handler created_handler = {.on_done = on_created};

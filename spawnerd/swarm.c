@@ -269,6 +269,12 @@ static void take_service(struct fleet *fleet, const cJSON *row)
     container = container_found(fleet, id, name && name_valid(name) ? name : "unknown",
                                 fleet_label_number(labels, LABEL_DATA));
     read_groups(container, json_get_string(labels, LABEL_GROUPS));
+    if (fleet->was_up) {
+        /* Made since, and its making not answered: its start has failed. */
+        log_info("spawner", "removing service %s (%.12s), of a start that failed", container->name,
+                 id);
+        container_discard(container);
+    }
 }
 
 static void on_services(void *context, const struct engine_answer *answer)

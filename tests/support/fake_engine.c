@@ -548,6 +548,18 @@ void fake_engine_remove(struct fake_engine *engine, const char *name)
     fake_remove_container(engine, fake_find(engine, name));
 }
 
+void fake_engine_babble(struct fake_engine *engine, size_t n)
+{
+    struct connection *connection;
+    char *bytes = mem_alloc(n);
+
+    memset(bytes, ' ', n);
+    TAILQ_FOREACH(connection, &engine->connections, link)
+    if (connection->kind == EVENTS)
+        fake_say(connection, bytes, n);
+    free(bytes);
+}
+
 void fake_engine_cut_events(struct fake_engine *engine)
 {
     struct connection *connection, *next;

@@ -42,6 +42,8 @@ void fake_engine_add(struct fake_engine *engine, const char *name, const char *c
 void fake_engine_end(struct fake_engine *engine, const char *name, int status, bool out_of_memory);
 /* docker rm -f. */
 void fake_engine_remove(struct fake_engine *engine, const char *name);
+/* Every stream of events brings n bytes that are no line's end. */
+void fake_engine_babble(struct fake_engine *engine, size_t n);
 /* Every stream of events ends. */
 void fake_engine_cut_events(struct fake_engine *engine);
 /* It goes away: its connections and its socket; kills: and its containers end, untold. */

@@ -248,6 +248,19 @@ static void takes_as_its_own_what_it_made_twice(void **state)
                      2); /* attach, start */
 }
 
+static void removes_what_was_made_without_an_answer(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_swallow(world->engine, "POST containers/create", 2); /* libcurl's second try too */
+    assert_int_equal(start(world, 1, "S1", 0), 0);
+    wait_for(world, "failed 1");
+    assert_int_equal(fake_engine_n_containers(world->engine), 1);
+    wait_for(world, "up");
+    wait_until_empty(world);
+    start_and_wait(world, 2, "S1");
+}
+
 static void goes_on_removing_until_the_engine_lets_it(void **state)
 {
     struct world *world = *state;
@@ -376,6 +389,23 @@ static void misses_nothing_when_only_the_events_break(void **state)
     start_and_wait(world, 3, "S3");
     fake_engine_end(world->engine, "S3", 1, false);
     wait_for(world, "exited 3");
+}
+
+static void misses_nothing_of_events_that_have_no_end(void **state)
+{
+    enum { PIECE = 32768, PIECES = 33 }; /* more than an event may have */
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    for (size_t i = 0; i < PIECES; i++) {
+        if (i == PIECES - 1) /* after which its end, drowned in it, must be found out */
+            fake_engine_end(world->engine, "S1", 137, false);
+        fake_engine_babble(world->engine, PIECE);
+        run_until(world, NULL, NULL, 0.002);
+    }
+    wait_for(world, "exited 1");
+    wait_for(world, "up");
+    wait_until_empty(world);
 }
 
 static void speaks_as_new_a_version_as_the_engine_needs(void **state)
@@ -546,6 +576,7 @@ int main(void)
         CLAIM(says_that_a_stranger_has_the_name_and_leaves_it_alone),
         CLAIM(moves_a_predecessor_of_the_same_name_aside),
         CLAIM(takes_as_its_own_what_it_made_twice),
+        CLAIM(removes_what_was_made_without_an_answer),
         CLAIM(goes_on_removing_until_the_engine_lets_it),
         CLAIM(answers_a_start_whose_container_cannot_be_removed),
         CLAIM_AWAY(waits_for_an_engine_that_is_not_there_yet),
@@ -554,6 +585,7 @@ int main(void)
         CLAIM(fails_a_start_when_the_engine_goes_and_leaves_nothing_half_made),
         CLAIM(stops_when_the_engine_is_back_what_was_stopped_without_it),
         CLAIM(misses_nothing_when_only_the_events_break),
+        CLAIM(misses_nothing_of_events_that_have_no_end),
         CLAIM_AWAY(speaks_as_new_a_version_as_the_engine_needs),
         CLAIM_AWAY(refuses_an_engine_that_is_too_old),
         CLAIM_AWAY(finds_what_runs_and_removes_what_was_half_made),

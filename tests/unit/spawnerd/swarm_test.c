@@ -343,6 +343,18 @@ static void takes_as_its_own_what_it_made_twice(void **state)
     assert_int_equal(fake_engine_n_containers(world->engine), 1);
 }
 
+static void removes_what_was_made_without_an_answer(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_swallow(world->engine, "POST services/create", 2); /* libcurl's second try too */
+    assert_int_equal(start(world, 1, "S1", 0), 0);
+    wait_for(world, "failed 1");
+    wait_for(world, "up");
+    wait_until_empty(world);
+    assert_int_equal(count(world, "here"), 0);
+}
+
 static void says_that_the_engine_is_no_manager(void **state)
 {
     struct world *world = *state;
@@ -501,6 +513,7 @@ int main(void)
         CLAIM(says_that_a_stranger_has_the_name_and_leaves_it_alone),
         CLAIM(takes_another_name_beside_one_of_its_own),
         CLAIM(takes_as_its_own_what_it_made_twice),
+        CLAIM(removes_what_was_made_without_an_answer),
         CLAIM_AWAY(says_that_the_engine_is_no_manager),
         CLAIM(keeps_servers_when_the_managers_lose_their_majority),
         CLAIM(removes_when_the_swarm_is_back_what_was_stopped_without_it),
