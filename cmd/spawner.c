@@ -21,6 +21,7 @@ struct spawner_options {
     const char *node_label;
     uint64_t memory_bytes;
     uint64_t n_pids;
+    uint64_t max_servers;
     struct log_options log;
 };
 
@@ -88,6 +89,16 @@ static const struct option_def options[] = {
      .min = 1,
      .max = 1u << 20,
      .help = "Threads and processes that a server may have"},
+    {.name = "max-servers",
+     .type = OPTION_U64,
+     .offset = offsetof(struct spawner_options, max_servers),
+     .metavar = "N",
+     .fallback = "256",
+     .min = 1,
+     .max = 1u << 20,
+     .help =
+         "Servers there may be at a time, those that are ending too, whatever the load balancer "
+         "asks for"},
     LOG_OPTION_ROWS(struct spawner_options),
     {0},
 };
@@ -139,7 +150,8 @@ static int run(int argc, char **argv)
                                            .swarm = opts.swarm,
                                            .node_label = opts.node_label ? opts.node_label : "",
                                            .memory_bytes = opts.memory_bytes,
-                                           .n_pids = opts.n_pids};
+                                           .n_pids = opts.n_pids,
+                                           .max_servers = opts.max_servers};
     int rc = spawnerd_run(&config, &err);
     if (rc != 0)
         log_error("spawner", "%s", err.message);

@@ -98,6 +98,8 @@ struct volume_drop {
     struct fleet *fleet;
     uint64_t data;
     struct engine_call *call;
+    unsigned n_tries;      /* that found it in use */
+    struct ev_timer timer; /* the next try */
 };
 
 enum engine_state { ENGINE_DOWN, ENGINE_OPENING, ENGINE_LISTING, ENGINE_UP };

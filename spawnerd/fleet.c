@@ -17,6 +17,9 @@
 #define MAX_EVENT_BYTES ((size_t)1 << 20)
 #define RETRY_MIN_S 0.05
 #define RETRY_MAX_S 1.0
+/* Tries to drop a volume that is in use: the engine lets go of it some moments after its container.
+ * Some three seconds in all. */
+#define DROP_TRIES 6
 
 struct container *fleet_find_reference(struct fleet *fleet, const char *reference)
 {
@@ -47,6 +50,26 @@ bool fleet_is_being_made(struct fleet *fleet, const char *start)
     if (!container->reference[0] && start && strcmp(container->start, start) == 0)
         return true;
     return false;
+}
+
+static size_t count_containers(const struct fleet *fleet)
+{
+    const struct container *container;
+    size_t n = 0;
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    n++;
+    return n;
+}
+
+static size_t count_drops(const struct fleet *fleet)
+{
+    const struct volume_drop *drop;
+    size_t n = 0;
+
+    TAILQ_FOREACH(drop, &fleet->drops, link)
+    n++;
+    return n;
 }
 
 uint64_t fleet_label_number(const cJSON *labels, const char *key)
@@ -100,6 +123,12 @@ void fleet_look_again(struct fleet *fleet, const char *why)
         fleet_down(fleet, why);
 }
 
+static void send_drop(struct volume_drop *drop)
+{
+    ev_timer_stop(drop->fleet->config.loop, &drop->timer);
+    drop->fleet->kind->drop(drop);
+}
+
 static void engine_up(struct fleet *fleet)
 {
     struct container *container, *next;
@@ -115,7 +144,7 @@ static void engine_up(struct fleet *fleet)
     for (drop = TAILQ_FIRST(&fleet->drops); drop; drop = next_drop) {
         next_drop = TAILQ_NEXT(drop, link);
         if (!drop->call)
-            fleet->kind->drop(drop);
+            send_drop(drop);
     }
     if (fleet->kind->up)
         fleet->kind->up(fleet);
@@ -244,18 +273,49 @@ static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 /* ---- volumes ------------------------------------------------------------------------------ */
 
+static void end_drop(struct volume_drop *drop)
+{
+    engine_cancel(drop->call);
+    ev_timer_stop(drop->fleet->config.loop, &drop->timer);
+    TAILQ_REMOVE(&drop->fleet->drops, drop, link);
+    free(drop);
+}
+
+/* While the engine is away its return sends it. */
+static void on_drop_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct volume_drop *drop = timer->data;
+
+    (void)loop;
+    (void)events;
+    if (drop->fleet->engine_state == ENGINE_UP && !drop->call)
+        send_drop(drop);
+}
+
+static void drop_later(struct volume_drop *drop, double wait_s)
+{
+    ev_timer_stop(drop->fleet->config.loop, &drop->timer);
+    ev_timer_set(&drop->timer, wait_s, 0.);
+    ev_timer_start(drop->fleet->config.loop, &drop->timer);
+}
+
 static void on_dropped(void *context, const struct engine_answer *answer)
 {
     struct volume_drop *drop = context;
 
     drop->call = NULL;
-    if (answer->code != 0)
-        return; /* again when the engine answers */
+    if (answer->code != 0) {
+        drop_later(drop, RETRY_MAX_S);
+        return;
+    }
+    if (answer->status == 409 && drop->n_tries < DROP_TRIES) {
+        drop_later(drop, RETRY_MIN_S * (double)(1u << drop->n_tries++));
+        return;
+    }
     if (answer->status >= 300 && answer->status != 404)
         log_warn("spawner", "data %" PRIu64 " of cluster %s stays: %s", drop->data,
                  drop->fleet->config.cluster, answer->why);
-    TAILQ_REMOVE(&drop->fleet->drops, drop, link);
-    free(drop);
+    end_drop(drop);
 }
 
 static const struct engine_handler dropped_handler = {.on_done = on_dropped};
@@ -269,14 +329,32 @@ void fleet_send_drop(struct volume_drop *drop, const char *what, const char *nam
     free(path);
 }
 
+static struct volume_drop *find_drop(struct fleet *fleet, uint64_t data)
+{
+    struct volume_drop *drop;
+
+    TAILQ_FOREACH(drop, &fleet->drops, link)
+    if (drop->data == data)
+        return drop;
+    return NULL;
+}
+
 void fleet_drop_volume(struct fleet *fleet, uint64_t data)
 {
+    if (find_drop(fleet, data))
+        return;
+    if (count_drops(fleet) >= fleet->config.max_servers) {
+        log_warn("spawner", "data %" PRIu64 " of cluster %s stays: %" PRIu64 " wait already", data,
+                 fleet->config.cluster, fleet->config.max_servers);
+        return;
+    }
     struct volume_drop *drop = mem_zalloc(1, sizeof(*drop));
-
     drop->fleet = fleet;
     drop->data = data;
+    ev_init(&drop->timer, on_drop_timer);
+    drop->timer.data = drop;
     TAILQ_INSERT_TAIL(&fleet->drops, drop, link);
-    fleet->kind->drop(drop);
+    send_drop(drop);
 }
 
 void fleet_remove_data(struct fleet *fleet, uint64_t data)
@@ -314,6 +392,15 @@ int fleet_start(struct fleet *fleet, const struct fleet_server *server, struct e
     if (find_uid(fleet, server->uid))
         return err_set(err, -EEXIST, "server %s: uid %" PRIu64 " is taken", server->name,
                        server->uid);
+    if (count_containers(fleet) >= fleet->config.max_servers)
+        return err_set(err, -EDQUOT,
+                       "server %s cannot be made: there are %" PRIu64
+                       " already, those that are ending counted (--max-servers)",
+                       server->name, fleet->config.max_servers);
+    /* Data that are wanted again: a removal that waits would take what will be in them. */
+    struct volume_drop *drop = server->data != 0 ? find_drop(fleet, server->data) : NULL;
+    if (drop)
+        end_drop(drop);
     container_make(fleet, server);
     return 0;
 }
@@ -368,13 +455,10 @@ void fleet_abandon(struct fleet *fleet)
 size_t fleet_n_leaving(const struct fleet *fleet)
 {
     const struct container *container;
-    const struct volume_drop *drop;
-    size_t n = 0;
+    size_t n = count_drops(fleet);
 
     TAILQ_FOREACH(container, &fleet->containers, link)
     n += container->state != CONTAINER_RUNNING;
-    TAILQ_FOREACH(drop, &fleet->drops, link)
-    n++;
     return n;
 }
 
@@ -413,12 +497,8 @@ void fleet_free(struct fleet *fleet)
     /* NOLINTBEGIN(clang-analyzer-unix.Malloc): it does not see TAILQ_REMOVE. */
     while (!TAILQ_EMPTY(&fleet->containers))
         container_free(TAILQ_FIRST(&fleet->containers));
-    while (!TAILQ_EMPTY(&fleet->drops)) {
-        struct volume_drop *drop = TAILQ_FIRST(&fleet->drops);
-        engine_cancel(drop->call);
-        TAILQ_REMOVE(&fleet->drops, drop, link);
-        free(drop);
-    }
+    while (!TAILQ_EMPTY(&fleet->drops))
+        end_drop(TAILQ_FIRST(&fleet->drops));
     /* NOLINTEND(clang-analyzer-unix.Malloc) */
     ev_timer_stop(fleet->config.loop, &fleet->retry);
     if (fleet->kind->close)

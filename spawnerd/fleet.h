@@ -40,6 +40,8 @@ struct fleet_config {
                                all */
     uint64_t memory_bytes;
     uint64_t n_pids;
+    uint64_t max_servers; /* containers there may be, those on their way out too; as many volumes
+                             may wait for their removal */
 };
 
 /* What is started. Borrowed during the call. */
@@ -84,7 +86,8 @@ int fleet_start(struct fleet *fleet, const struct fleet_server *server, struct e
 int fleet_adopt(struct fleet *fleet, uint64_t uid, const char *reference, struct err *err);
 /* Asks it to end; kills it after grace_ns. Unknown uids are no error. */
 void fleet_stop(struct fleet *fleet, uint64_t uid, uint64_t grace_ns);
-/* The volume of that number goes, with its container if it has one. */
+/* The volume of that number goes, with its container if it has one. One that is in use for longer
+ * than an end takes stays, which the log tells. */
 void fleet_remove_data(struct fleet *fleet, uint64_t data);
 /* Those without an owner are killed and removed. */
 void fleet_purge(struct fleet *fleet);

@@ -334,7 +334,8 @@ int spawnerd_open(const struct spawnerd_config *config, struct ev_loop *loop,
                                  .swarm = config->swarm,
                                  .node_label = config->node_label,
                                  .memory_bytes = config->memory_bytes,
-                                 .n_pids = config->n_pids};
+                                 .n_pids = config->n_pids,
+                                 .max_servers = config->max_servers};
     self->fleet = fleet_new(&fleet, &fleet_handler, self);
     ev_io_init(&self->listener, on_connection, fd, EV_READ);
     self->listener.data = self;

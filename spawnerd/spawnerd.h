@@ -32,6 +32,7 @@ struct spawnerd_config {
     const char *node_label; /* fleet.h; "": none */
     uint64_t memory_bytes;
     uint64_t n_pids;
+    uint64_t max_servers;
 };
 
 /* Listens, and connects to the engine as soon as it answers. 0 or a negative errno. */

@@ -46,7 +46,8 @@ static void start_spawnerd(struct docker_bed *bed)
                                            .swarm = bed->swarm,
                                            .node_label = "",
                                            .memory_bytes = 64u << 20,
-                                           .n_pids = 32};
+                                           .n_pids = 32,
+                                           .max_servers = 256};
     int rc = spawnerd_open(&config, bed->loop, &bed->spawnerd, NULL);
     assert(rc == 0);
     (void)rc;

@@ -25,7 +25,7 @@
 
 /* ---- what the fleet tells, one line each --------------------------------------------------- */
 
-enum { MAX_TOLD = 256 };
+enum { MAX_TOLD = 256, MAX_SERVERS = 40 };
 
 struct world {
     char dir[64], socket[96];
@@ -174,7 +174,8 @@ static void open_fleet_of(struct world *world, bool swarm, const char *node_labe
                                         .swarm = swarm,
                                         .node_label = node_label,
                                         .memory_bytes = UINT64_C(64) << 20,
-                                        .n_pids = 32};
+                                        .n_pids = 32,
+                                        .max_servers = MAX_SERVERS};
     world->fleet = fleet_new(&config, &handler, world);
 }
 

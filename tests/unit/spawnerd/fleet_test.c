@@ -527,6 +527,36 @@ static void removes_a_volume_after_its_container(void **state)
     assert_int_equal(fake_engine_n_requests(world->engine, "DELETE volumes/quoit-ours-13"), 1);
 }
 
+static void goes_on_removing_a_volume_that_is_in_use_for_a_while(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_refuse(world->engine, "DELETE volumes/quoit-ours-12", 409, "volume is in use", 2);
+    fake_engine_refuse(world->engine, "DELETE volumes/quoit-ours-13", 409, "volume is in use", 99);
+    fake_engine_swallow(world->engine, "DELETE volumes/quoit-ours-14", 2);
+    for (uint64_t data = 12; data <= 14; data++)
+        fleet_remove_data(world->fleet, data);
+    wait_until_empty(world);
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE volumes/quoit-ours-12"), 3);
+    assert_int_equal(fake_engine_n_requests(world->engine, "DELETE volumes/quoit-ours-13"), 7);
+    assert_true(fake_engine_n_requests(world->engine, "DELETE volumes/quoit-ours-14") >= 3);
+}
+
+static void removes_no_volume_that_is_wanted_again(void **state)
+{
+    struct world *world = *state;
+    static const char removal[] = "DELETE volumes/quoit-ours-12";
+    const struct fleet_server server = {.uid = 1, .name = "S1", .data = 12};
+
+    fake_engine_refuse(world->engine, removal, 409, "volume is in use", 1);
+    fleet_remove_data(world->fleet, 12);
+    wait_until_asked(world, removal);
+    assert_int_equal(fleet_start(world->fleet, &server, NULL), 0);
+    wait_for(world, "started 1");
+    run_until(world, NULL, NULL, 0.2);
+    assert_int_equal(fake_engine_n_requests(world->engine, removal), 1);
+}
+
 static void waits_for_a_volume_that_a_predecessor_is_letting_go(void **state)
 {
     struct world *world = *state;
@@ -552,6 +582,49 @@ static void makes_and_removes_a_hundred_without_a_trace(void **state)
         fleet_stop(world->fleet, uid, uid % 2 ? 0 : NS_PER_S);
         wait_for(world, "exited");
     }
+    wait_until_empty(world);
+}
+
+/* ---- limits ------------------------------------------------------------------------------- */
+
+static void makes_no_more_servers_than_it_may(void **state)
+{
+    const struct fleet_server one_more = {.uid = MAX_SERVERS + 1, .name = "S"};
+    struct world *world = *state;
+    struct err err = {0};
+    char name[32];
+
+    for (uint64_t uid = 1; uid <= MAX_SERVERS; uid++) {
+        snprintf(name, sizeof(name), "S%d", (int)uid);
+        assert_int_equal(start(world, uid, name, 0), 0);
+    }
+    assert_int_equal(fleet_start(world->fleet, &one_more, &err), -EDQUOT);
+    assert_non_null(strstr(err.message, "40 already"));
+    assert_non_null(strstr(err.message, "--max-servers"));
+    snprintf(name, sizeof(name), "started %d ", MAX_SERVERS);
+    wait_for(world, name);
+    fleet_stop(world->fleet, 1, 0);
+    wait_for(world, "exited 1");
+    run_until(world, NULL, NULL, 0.05);
+    assert_int_equal(fleet_start(world->fleet, &one_more, &err), 0);
+    snprintf(name, sizeof(name), "started %d ", MAX_SERVERS + 1);
+    wait_for(world, name);
+}
+
+static void keeps_no_more_removals_of_volumes_than_it_may(void **state)
+{
+    struct world *world = *state;
+
+    fake_engine_hold(world->engine, "DELETE volumes");
+    for (uint64_t data = 1; data <= MAX_SERVERS; data++) {
+        fleet_remove_data(world->fleet, data);
+        fleet_remove_data(world->fleet, 1); /* asked for already */
+        assert_int_equal(fleet_n_leaving(world->fleet), data);
+    }
+    fleet_remove_data(world->fleet, MAX_SERVERS + 1);
+    assert_int_equal(fleet_n_leaving(world->fleet), MAX_SERVERS);
+    wait_until_asked(world, "DELETE volumes/quoit-ours-40");
+    fake_engine_hold(world->engine, NULL);
     wait_until_empty(world);
 }
 
@@ -594,6 +667,10 @@ int main(void)
         CLAIM_AWAY(purges_those_without_an_owner),
         CLAIM(abandoned_removes_what_starts_and_keeps_what_runs),
         CLAIM(removes_a_volume_after_its_container),
+        CLAIM(goes_on_removing_a_volume_that_is_in_use_for_a_while),
+        CLAIM(removes_no_volume_that_is_wanted_again),
+        CLAIM(makes_no_more_servers_than_it_may),
+        CLAIM(keeps_no_more_removals_of_volumes_than_it_may),
         CLAIM(waits_for_a_volume_that_a_predecessor_is_letting_go),
         CLAIM(makes_and_removes_a_hundred_without_a_trace),
     };
