@@ -381,9 +381,27 @@ static void ask(struct fleet *fleet)
 
 static char *event_filter(const struct fleet *fleet)
 {
-    return mem_printf("{\"type\":[\"container\"],\"event\":[\"die\",\"destroy\",\"oom\"],"
-                      "\"label\":[\"%s=%s\"]}",
-                      LABEL_CLUSTER, fleet->config.cluster);
+    return mem_printf(
+        "{\"type\":[\"container\"],\"event\":[\"create\",\"die\",\"destroy\",\"oom\"],"
+        "\"label\":[\"%s=%s\"]}",
+        LABEL_CLUSTER, fleet->config.cluster);
+}
+
+/* Made after its start was given up, by an engine that took that long; else one whose making or
+ * removal was answered before its event came, which does no harm. */
+static void take_created(struct fleet *fleet, const char *id, const cJSON *labels)
+{
+    const char *name = json_get_string(labels, LABEL_NAME);
+
+    if (strlen(id) >= DOCKER_REFERENCE_BYTES ||
+        fleet_is_being_made(fleet, json_get_string(labels, LABEL_START)))
+        return;
+    struct container *container =
+        container_found(fleet, id, name && name_valid(name) ? name : "unknown",
+                        fleet_label_number(labels, LABEL_DATA));
+    log_info("spawner", "removing container %s (%.12s), which nobody waits for", container->name,
+             id);
+    container_discard(container);
 }
 
 static void take_event(struct fleet *fleet, const cJSON *event)
@@ -394,6 +412,8 @@ static void take_event(struct fleet *fleet, const cJSON *event)
     struct container *container = id ? fleet_find_reference(fleet, id) : NULL;
     char why[CONTAINER_WHY_BYTES];
 
+    if (action && id && !container && strcmp(action, "create") == 0)
+        take_created(fleet, id, json_get(actor, "Attributes"));
     if (!action || !container)
         return;
     if (strcmp(action, "oom") == 0)

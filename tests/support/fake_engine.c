@@ -95,17 +95,27 @@ static void tell_event(struct fake_engine *engine, const struct container *conta
                        const char *action)
 {
     struct connection *connection;
+    char status[16];
     if (container->node != 0) /* an engine tells of its own containers alone */
         return;
-    char *event = mem_printf("{\"Type\":\"container\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\","
-                             "\"Attributes\":{\"com.docker.swarm.service.id\":\"%s\","
-                             "\"exitCode\":\"%d\"}}}\n",
-                             action, container->id, container->id, container->status);
+    cJSON *event = cJSON_CreateObject(), *attributes = fake_labels_of(container);
+    snprintf(status, sizeof(status), "%d", container->status);
+    cJSON_AddStringToObject(attributes, "com.docker.swarm.service.id", container->id);
+    cJSON_AddStringToObject(attributes, "exitCode", status);
+    cJSON_AddStringToObject(event, "Type", "container");
+    cJSON_AddStringToObject(event, "Action", action);
+    cJSON *actor = cJSON_AddObjectToObject(event, "Actor");
+    cJSON_AddStringToObject(actor, "ID", container->id);
+    cJSON_AddItemToObject(actor, "Attributes", attributes);
+    char *text = cJSON_PrintUnformatted(event);
 
     TAILQ_FOREACH(connection, &engine->connections, link)
-    if (connection->kind == EVENTS)
-        fake_say(connection, event, strlen(event));
-    free(event);
+    if (connection->kind == EVENTS) {
+        fake_say(connection, text, strlen(text));
+        fake_say(connection, "\n", 1);
+    }
+    free(text);
+    cJSON_Delete(event);
 }
 
 static void speak(struct fake_engine *engine, const struct container *container, char stream,
@@ -229,6 +239,7 @@ static void call_create(struct connection *connection, const char *name, const c
         fake_find(engine, id)->spec = mem_strdup(body);
         free(engine->last_spec);
         engine->last_spec = mem_strdup(body);
+        tell_event(engine, fake_find(engine, id), "create");
         cJSON *tree = cJSON_CreateObject();
         cJSON_AddStringToObject(tree, "Id", id);
         fake_answer_tree(connection, 201, tree);
@@ -530,6 +541,12 @@ void fake_engine_add(struct fake_engine *engine, const char *name, const char *c
                      const char *id, const char *state)
 {
     fake_add_record(engine, id, name, name, cluster, state);
+}
+
+void fake_engine_tell_made(struct fake_engine *engine, const char *name)
+{
+    assert(fake_find(engine, name));
+    tell_event(engine, fake_find(engine, name), "create");
 }
 
 void fake_engine_end(struct fake_engine *engine, const char *name, int status, bool out_of_memory)

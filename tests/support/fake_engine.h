@@ -38,6 +38,8 @@ void fake_engine_set_version(struct fake_engine *engine, const char *newest, con
 /* A running container of that name and cluster (NULL: without labels), with the id given. */
 void fake_engine_add(struct fake_engine *engine, const char *name, const char *cluster,
                      const char *id, const char *state);
+/* The events tell, late, that it was made. */
+void fake_engine_tell_made(struct fake_engine *engine, const char *name);
 /* It ends with that exit code; it stays, as exited. out_of_memory: told before. */
 void fake_engine_end(struct fake_engine *engine, const char *name, int status, bool out_of_memory);
 /* docker rm -f. */

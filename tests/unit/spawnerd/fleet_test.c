@@ -261,6 +261,18 @@ static void removes_what_was_made_without_an_answer(void **state)
     start_and_wait(world, 2, "S1");
 }
 
+static void removes_what_is_made_after_its_start_was_given_up(void **state)
+{
+    struct world *world = *state;
+
+    start_and_wait(world, 1, "S1");
+    fake_engine_add(world->engine, "S2", "ours", ID_A, "created");
+    fake_engine_tell_made(world->engine, "S2");
+    fleet_stop(world->fleet, 1, 0);
+    wait_until_empty(world);
+    assert_int_equal(count(world, "here") + count(world, "gone"), 0);
+}
+
 static void goes_on_removing_until_the_engine_lets_it(void **state)
 {
     struct world *world = *state;
@@ -650,6 +662,7 @@ int main(void)
         CLAIM(moves_a_predecessor_of_the_same_name_aside),
         CLAIM(takes_as_its_own_what_it_made_twice),
         CLAIM(removes_what_was_made_without_an_answer),
+        CLAIM(removes_what_is_made_after_its_start_was_given_up),
         CLAIM(goes_on_removing_until_the_engine_lets_it),
         CLAIM(answers_a_start_whose_container_cannot_be_removed),
         CLAIM_AWAY(waits_for_an_engine_that_is_not_there_yet),
