@@ -21,8 +21,12 @@
 #define FAKE "tests/e2e/support/fake-quoit"
 
 static char dir[] = "/tmp/quoit-testbed-XXXXXX";
-static const struct experiment_cluster settings = {
-    .servers = 5, .threads = 2, .placement = "slots", .hash = "xxh64", .spawner = "process"};
+static const struct experiment_cluster settings = {.servers = 5,
+                                                   .threads = 2,
+                                                   .placement = "slots",
+                                                   .hash = "xxh64",
+                                                   .spawner = "process",
+                                                   .service_ns = 1500 * NS_PER_US};
 
 static int start(struct testbed *testbed, const char *fake_lb, const char *program, struct err *err)
 {
@@ -61,7 +65,8 @@ static void testbed_passes_the_settings_on(void **state)
     fclose(file);
     assert_non_null(strstr(line, "lb --listen 127.0.0.1:0 --ready-fd "));
     assert_non_null(strstr(line, " --servers 5 --placement slots --hash xxh64 --threads 2 "
-                                 "--spawner process --seed 77 --state "));
+                                 "--spawner process --seed 77 --service-time 1500us "
+                                 "--state "));
 }
 
 static void testbed_tells_what_a_failing_lb_said(void **state)
