@@ -75,7 +75,7 @@ struct experiment_cluster {
     const char *hash;
     const char *spawner;
     uint64_t service_ns; /* of each GET /home, one at a time a server; 0: at once */
-    uint64_t shards; /* 0: no database, and the rest is nothing */
+    uint64_t shards;     /* 0: no database, and the rest is nothing */
     uint64_t replicas;
     uint64_t shard_size; /* keys; by experiment_point() when it was not said */
     const char *store;   /* a store_family spec */
