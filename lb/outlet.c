@@ -153,7 +153,7 @@ static void lengthen_gathering(struct outlet_rounds *rounds)
 }
 
 /* There are not as many as were wanted. */
-static void on_gathered_enough(struct alarm *alarm)
+static void on_gathering_over(struct alarm *alarm)
 {
     struct outlet_rounds *rounds = alarm->data;
     if (rounds->n_items > 0 && rounds->gather_ns > OUTLET_GATHER_MIN_NS) {
@@ -243,7 +243,7 @@ int outlet_rounds_init(struct outlet_rounds *rounds, struct ev_loop *loop, struc
     rounds->close.flush = close_round;
     ev_init(&rounds->patience, on_patience_over);
     rounds->patience.data = rounds;
-    return alarm_init(&rounds->alarm, loop, on_gathered_enough, rounds, err);
+    return alarm_init(&rounds->alarm, loop, on_gathering_over, rounds, err);
 }
 
 void outlet_rounds_done(struct outlet_rounds *rounds)

@@ -62,9 +62,10 @@ struct outlet_counters {
  * Clients that ask again once they are answered come back just after a round is over. One that went
  * at once, with what had gathered meanwhile, would leave them to the round after it: they would
  * fall into two halves that take turns, with a sync in every server for each. So the next one
- * gathers first: until as much waits as was answered and waited before, but for no longer than half
- * of what the last one took, nor than a time that halves when it was in vain and doubles when it
- * was not (OUTLET_GATHER_MIN_NS to _MAX_NS). Between init and done a place of its own. */
+ * gathers first: until there is as much to do as there was at a time since the round before, but
+ * for no longer than half of what the last one took, nor than a time that doubles when it sufficed,
+ * halves when it did not (OUTLET_GATHER_MIN_NS to _MAX_NS), and is tried anew from the top now and
+ * then, for clients change. Between init and done a place of its own. */
 #define OUTLET_PATIENCE_S 0.002
 #define OUTLET_GATHER_MIN_NS (20 * NS_PER_US)
 #define OUTLET_GATHER_MAX_NS (1000 * NS_PER_US)

@@ -78,7 +78,7 @@ void fake_swarm_label(struct fake_engine *engine, size_t node, const char *key);
 size_t fake_swarm_node_of(const struct fake_engine *engine, const char *name);
 /* It is a worker now: every call of a swarm is refused. */
 void fake_swarm_demote(struct fake_engine *engine, bool is_demoted);
-/* docker service rm: the task goes on for now. */
+/* docker service rm: the service is gone, its task runs on. */
 void fake_swarm_remove_service(struct fake_engine *engine, const char *name);
 size_t fake_swarm_n_configs(const struct fake_engine *engine);
 
