@@ -26,6 +26,7 @@ struct lb_options {
     uint64_t heartbeat_ns;
     uint64_t fall;
     const char *key_from;
+    uint64_t answer_timeout_ns;
     uint64_t orphan_after_ns;
     uint64_t service_ns;
     uint64_t seed;
@@ -111,6 +112,15 @@ static const struct option_def options[] = {
      .metavar = "SOURCE",
      .fallback = "random",
      .help = "Where a request's id comes from: random, header:NAME, query:NAME, path or client"},
+    {.name = "answer-timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct lb_options, answer_timeout_ns),
+     .metavar = "TIME",
+     .fallback = "60s",
+     .unit = "s",
+     .max = UINT64_C(86400) * NS_PER_S,
+     .help = "A server that owes a routed request its answer for so long is hung up on: that "
+             "request is answered 504, those behind it go elsewhere; 0 waits for ever"},
     {.name = "orphan-after",
      .type = OPTION_DURATION,
      .offset = offsetof(struct lb_options, orphan_after_ns),
@@ -202,6 +212,7 @@ static int make_config(const struct lb_options *opts, struct lb_config *config)
     config->state_dir = opts->state_dir;
     config->heartbeat_ns = opts->heartbeat_ns;
     config->fall = (unsigned)opts->fall;
+    config->answer_timeout_ns = opts->answer_timeout_ns;
     config->orphan_after_ns = opts->orphan_after_ns;
     config->seed = opts->seed ? opts->seed : rng_entropy();
     config->ready_fd = opts->ready_fd ? (int)opts->ready_fd : -1;

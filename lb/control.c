@@ -300,6 +300,7 @@ int control_go_live(struct control *control, struct err *err)
                                        .store_durable = config->store_durable,
                                        .writer = i > 0 ? worker_mailbox(control->workers[0]) : NULL,
                                        .key_source = config->key_source,
+                                       .answer_timeout_ns = config->answer_timeout_ns,
                                        .seed = rng_mix64(config->seed + i),
                                        .max_connections = max_clients(control)};
         control->listen_fds[i] = -1;

@@ -27,6 +27,7 @@ struct lb_config {
     uint64_t heartbeat_ns;
     uint64_t drain_ns;              /* how long a removed server may finish what it has; 0 = 5 s */
     unsigned fall;                  /* heartbeats missed in a row until a server counts as dead */
+    uint64_t answer_timeout_ns;     /* of a server with a request passed on to it; 0 = none */
     uint64_t orphan_after_ns;       /* what servers are started with */
     const char *const *server_args; /* further words of their command lines, NULL-ended (ref) */
     const char *store;      /* what servers keep their rows in, as --store takes it; NULL: memory */

@@ -11,8 +11,6 @@
 #include "table/plain.h"
 #include "table/row.h"
 
-/* Replicas of one shard that are tried for one request. */
-#define MAX_TRIES ROUTES_MAX_PREFERENCES
 #define KEEP_BYTES (256u * 1024)
 #define ANSWER_HEAD "{\"data\":["
 #define ANSWER_TAIL "],\"status\":\"success\"}"
@@ -27,8 +25,7 @@ struct query_part {
     enum channel channel;
     struct upstream *upstream; /* that has the request under way */
     uint64_t sent_ns;
-    uint64_t tried[MAX_TRIES]; /* uids that failed it */
-    size_t n_tried;
+    struct tried tried;
     const char *rows; /* the texts, joined by commas; NULL until they have come, or for none */
     char *kept;       /* them, when they have to wait for other parts */
     size_t n_bytes;
@@ -130,44 +127,16 @@ static void part_done(struct query_part *part)
 /* ---- sending ----------------------------------------------------------------------------------
  */
 
-static bool was_tried(const struct query_part *part, uint64_t uid)
-{
-    for (size_t i = 0; i < part->n_tried; i++)
-        if (part->tried[i] == uid)
-            return true;
-    return false;
-}
-
-/* The key's own replica of the shard, unless something speaks against it; else the next that is up;
- * else one that is in doubt. NULL: none is left. */
+/* A replica of the shard to ask; NULL: none is left. */
 static struct upstream *choose(const struct query_part *part)
 {
     const struct routes *routes = part->query->querier->routes;
     const struct snapshot *snapshot = routes->snapshot;
     size_t index = shard_find(snapshot->ranges, snapshot->n_shards, part->low);
-    if (index == snapshot->n_shards || part->n_tried == MAX_TRIES)
+    if (index == snapshot->n_shards || part->tried.n == ROUTES_MAX_PREFERENCES)
         return NULL;
     const struct snapshot_shard *shard = &snapshot->shards[index];
-    uint64_t key = part->query->key;
-    uint32_t first = placement_lookup(shard->placement, key);
-    if (first == PLACEMENT_NONE)
-        return NULL;
-    struct upstream *own = routes->upstreams[shard->readers[first]];
-    if (upstream_is_up(own) && !was_tried(part, own->uid))
-        return own;
-    uint32_t order[ROUTES_MAX_PREFERENCES];
-    size_t n = placement_lookup_n(shard->placement, key, ROUTES_MAX_PREFERENCES, order);
-    struct upstream *doubtful = NULL;
-    for (size_t i = 0; i < n; i++) {
-        struct upstream *upstream = routes->upstreams[shard->readers[order[i]]];
-        if (was_tried(part, upstream->uid))
-            continue;
-        if (upstream_is_up(upstream))
-            return upstream;
-        if (!doubtful)
-            doubtful = upstream;
-    }
-    return doubtful;
+    return routes_choose(routes, shard->placement, shard->readers, part->query->key, &part->tried);
 }
 
 /* A server's POST /read for the part; until the next one is made. */
@@ -209,7 +178,7 @@ static void send_part(struct query_part *part)
         part->sent_ns = routes->turn_ns;
         if (upstream_send(upstream, part->channel, &part->call, buf_head(text), buf_len(text)) == 0)
             return;
-        part->tried[part->n_tried++] = upstream->uid;
+        tried_add(&part->tried, upstream->uid);
     }
     fail(query, 503, "no replica of shard %s answers", part->shard);
     part_done(part);
@@ -218,7 +187,7 @@ static void send_part(struct query_part *part)
 static void try_another(struct query_part *part, uint64_t failed_uid)
 {
     metric_bump(&part->query->querier->metrics.retries);
-    part->tried[part->n_tried++] = failed_uid;
+    tried_add(&part->tried, failed_uid);
     send_part(part);
 }
 

@@ -10,13 +10,9 @@
 /* A server whose connection broke is passed over so long, unless the control loop rules before. */
 #define DOWN_NS (100 * NS_PER_MS)
 
-/* How long a connection may be silent with a request under way. What is passed on as it came has no
- * limit of ours. */
-static const uint64_t silence_ns[N_CHANNELS] = {
-    [CHANNEL_FORWARD] = UINT64_MAX,
-    [CHANNEL_ROWS] = 3 * NS_PER_S,
-    [CHANNEL_BULK] = 20 * NS_PER_S,
-};
+/* How long a connection for rows may be silent with a request under way. */
+#define ROWS_SILENCE_NS (3 * NS_PER_S)
+#define BULK_SILENCE_NS (20 * NS_PER_S)
 
 void routes_tell_control(struct routes *routes, enum letter_type type, uint64_t uid, int code)
 {
@@ -123,16 +119,65 @@ void routes_tell_drained(struct routes *routes)
         upstream_tell_if_drained(routes->upstreams[i]);
 }
 
+static void expire_link(struct link *link, uint64_t silence_ns)
+{
+    uint64_t turn_ns = link->upstream->routes->turn_ns;
+    if (silence_ns == 0 || httpc_n_in_flight(link->httpc) == 0 ||
+        turn_ns <= link->waits_since_ns + silence_ns)
+        return;
+    link->expired = true;
+    httpc_break(link->httpc, -ETIMEDOUT);
+    link->expired = false;
+}
+
 void routes_expire(struct routes *routes)
 {
     for (size_t i = 0; i < routes->snapshot->n_servers; i++) {
-        for (size_t channel = CHANNEL_ROWS; channel < N_CHANNELS; channel++) {
-            struct link *link = &routes->upstreams[i]->links[channel];
-            if (httpc_n_in_flight(link->httpc) > 0 &&
-                routes->turn_ns > link->waits_since_ns + silence_ns[channel])
-                httpc_break(link->httpc, -ETIMEDOUT);
-        }
+        struct link *links = routes->upstreams[i]->links;
+        expire_link(&links[CHANNEL_FORWARD], routes->answer_timeout_ns);
+        expire_link(&links[CHANNEL_ROWS], ROWS_SILENCE_NS);
+        expire_link(&links[CHANNEL_BULK], BULK_SILENCE_NS);
     }
+}
+
+bool upstream_take_blame(struct upstream *upstream, enum channel channel)
+{
+    struct link *link = &upstream->links[channel];
+    bool blamed = link->expired;
+    link->expired = false;
+    return blamed;
+}
+
+static bool was_tried(const struct tried *tried, uint64_t uid)
+{
+    for (size_t i = 0; i < tried->n; i++)
+        if (tried->uids[i] == uid)
+            return true;
+    return false;
+}
+
+struct upstream *routes_choose(const struct routes *routes, const struct placement *placement,
+                               const uint32_t *members, uint64_t key, const struct tried *tried)
+{
+    uint32_t first = placement_lookup(placement, key);
+    if (first == PLACEMENT_NONE)
+        return NULL;
+    struct upstream *own = routes->upstreams[members ? members[first] : first];
+    if (upstream_is_up(own) && !was_tried(tried, own->uid))
+        return own;
+    uint32_t order[ROUTES_MAX_PREFERENCES];
+    size_t n = placement_lookup_n(placement, key, ROUTES_MAX_PREFERENCES, order);
+    struct upstream *doubtful = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct upstream *upstream = routes->upstreams[members ? members[order[i]] : order[i]];
+        if (was_tried(tried, upstream->uid))
+            continue;
+        if (upstream_is_up(upstream))
+            return upstream;
+        if (!doubtful)
+            doubtful = upstream;
+    }
+    return doubtful;
 }
 
 int upstream_send(struct upstream *upstream, enum channel channel, struct httpc_request *call,

@@ -6,11 +6,13 @@
 #ifndef QUOIT_LB_UPSTREAM_H
 #define QUOIT_LB_UPSTREAM_H
 
+#include <assert.h>
 #include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backends/placement.h"
 #include "core/flush.h"
 #include "core/httpc.h"
 #include "core/mailbox.h"
@@ -29,6 +31,7 @@ struct link {
     struct upstream *upstream;
     struct httpc *httpc;
     uint64_t waits_since_ns; /* the last answer, or when the oldest request under way was sent */
+    bool expired;            /* broken for its silence; the first request that fails is to blame */
 };
 
 /* A worker's connections to one server. */
@@ -54,8 +57,9 @@ struct routes {
     /* Requests under way to a server over other connections than these; NULL: none. */
     size_t (*n_elsewhere)(void *context, uint64_t uid);
     void *context;
-    uint64_t turn, turn_ns; /* the loop's turn under way, and when it began */
-    bool ending;            /* nothing is routed any more */
+    uint64_t answer_timeout_ns; /* how long a server may take over what is passed on; 0: for ever */
+    uint64_t turn, turn_ns;     /* the loop's turn under way, and when it began */
+    bool ending;                /* nothing is routed any more */
 
     const struct snapshot *snapshot;
     struct upstream **upstreams; /* one for each server of the snapshot, under its index */
@@ -67,11 +71,29 @@ void routes_take(struct routes *routes);
 /* Tells the control loop of every draining server to which nothing is under way any more, once. */
 void routes_tell_drained(struct routes *routes);
 void routes_tell_control(struct routes *routes, enum letter_type type, uint64_t uid, int code);
-/* Breaks connections for rows that have been silent for too long with a request under way. */
+/* Breaks connections that have been silent for too long with a request under way. */
 void routes_expire(struct routes *routes);
 /* Cuts every connection. routes->ending is set before, so that nothing is sent anew. */
 void routes_done(struct routes *routes);
 
+/* Servers that a request has failed on. */
+struct tried {
+    uint64_t uids[ROUTES_MAX_PREFERENCES];
+    size_t n;
+};
+
+static inline void tried_add(struct tried *tried, uint64_t uid)
+{
+    assert(tried->n < ROUTES_MAX_PREFERENCES);
+    tried->uids[tried->n++] = uid;
+}
+
+/* Whom to ask: the key's own server, as long as nothing speaks against it; else the next of its
+ * preference list that is up; else, rather than none, one that is in doubt. None that was tried.
+ * members: the servers of the snapshot that the placement's members are; NULL: the same. Returns
+ * NULL where nobody is left. */
+struct upstream *routes_choose(const struct routes *routes, const struct placement *placement,
+                               const uint32_t *members, uint64_t key, const struct tried *tried);
 /* The server of that uid in the snapshot, or NULL. */
 struct upstream *routes_find(struct routes *routes, uint64_t uid);
 
@@ -86,6 +108,9 @@ int upstream_send(struct upstream *upstream, enum channel channel, struct httpc_
                   const void *bytes, size_t n);
 /* To be called for each answer: counts its latency. sent_ns: turn_ns when it was sent. */
 void upstream_count_answer(struct upstream *upstream, enum channel channel, uint64_t sent_ns);
+/* To be called for a request that failed with -ETIMEDOUT. True for one alone of those under way:
+ * the oldest, which the server owes its answer; the others only waited behind it. */
+bool upstream_take_blame(struct upstream *upstream, enum channel channel);
 /* If it drains and this was its last request, the control loop is told. */
 void upstream_tell_if_drained(struct upstream *upstream);
 

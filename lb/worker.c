@@ -1,13 +1,11 @@
-/* A worker's loop: its life, what it routes to servers, its endpoints, letters and snapshots. The
- * endpoints of rows are worker_rows.c. */
+/* A worker's loop: its life, its endpoints, letters and snapshots. What it passes on to servers is
+ * worker_forward.c, the endpoints of rows worker_rows.c. */
 #include "lb/worker.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -15,7 +13,6 @@
 #include "core/httpd.h"
 #include "core/mem.h"
 #include "core/metrics.h"
-#include "lb/forward.h"
 #include "lb/letters.h"
 #include "lb/query.h"
 #include "lb/upstream.h"
@@ -27,174 +24,6 @@
 #define STOP_STEP_S 0.01
 #define STOP_AFTER_NS (5 * NS_PER_S)
 #define MAX_ADMIN_CALLS 256
-/* Of a path in a refusal, so that the words after it stand within its 1 KiB. */
-#define MAX_TOLD_PATH_BYTES 900u
-#define REASON_BYTES 1024
-
-/* A client's request while a server has it; lives in its exchange's `user`. */
-struct routed {
-    struct httpc_request call;
-    struct httpd_exchange *exchange;
-    struct worker *worker;
-    struct upstream *upstream;
-    uint64_t key;
-    uint64_t failed_uid; /* the server it failed on; 0 = none */
-    uint64_t sent_ns;
-    bool repeatable, retried;
-    struct forward forward;
-};
-
-static void route(struct routed *routed);
-
-/* ---- answers ----------------------------------------------------------------------------------
- */
-
-static void count_answer(struct worker *worker, unsigned status)
-{
-    struct worker_metrics *metrics = &worker->metrics;
-    metric_bump(status >= 500   ? &metrics->answered_5xx
-                : status >= 400 ? &metrics->answered_4xx
-                                : &metrics->answered_2xx);
-}
-
-/* Ends the request with a refusal. */
-static void refuse(struct routed *routed, unsigned status, const char *reason)
-{
-    forward_done(&routed->forward);
-    count_answer(routed->worker, status);
-    httpd_refuse(routed->exchange, status, "%s", reason);
-}
-
-/* CONTRACT.md, Part 1: a path that no server has. */
-static const char *say_unknown(struct worker *worker, struct http_view path,
-                               char reason[REASON_BYTES])
-{
-    bool cut = path.len > MAX_TOLD_PATH_BYTES;
-    metric_bump(&worker->metrics.unknown_paths);
-    snprintf(reason, REASON_BYTES, "'%.*s%s' endpoint does not exist in server replicas",
-             (int)(cut ? MAX_TOLD_PATH_BYTES : path.len), path.at, cut ? "..." : "");
-    return reason;
-}
-
-static struct routed *routed_of(struct httpc_request *call)
-{
-    return (struct routed *)call; /* its first member */
-}
-
-static void on_answer(struct httpc_request *call, const struct http_message *answer)
-{
-    struct routed *routed = routed_of(call);
-    struct worker *worker = routed->worker;
-    struct upstream *upstream = routed->upstream;
-    upstream_count_answer(upstream, CHANNEL_FORWARD, routed->sent_ns);
-    if (answer->status == 404) {
-        char reason[REASON_BYTES]; /* the servers are alike: one speaks for all */
-        refuse(routed, 400, say_unknown(worker, routed->forward.path, reason));
-    } else {
-        count_answer(worker, answer->status);
-        forward_done(&routed->forward);
-        httpd_relay(routed->exchange, answer);
-    }
-    upstream_tell_if_drained(upstream);
-}
-
-/* One more try, elsewhere, where that can do no harm. */
-static void on_failure(struct httpc_request *call, int code, bool sent)
-{
-    struct routed *routed = routed_of(call);
-    struct worker *worker = routed->worker;
-    struct upstream *upstream = routed->upstream;
-    metric_bump(&upstream->counters->failures);
-    metric_bump(&worker->metrics.upstream_failures);
-    if (!routed->retried && (routed->repeatable || !sent)) {
-        routed->retried = true;
-        routed->failed_uid = upstream->uid;
-        metric_bump(&worker->metrics.retries);
-        route(routed);
-    } else {
-        refuse(routed, code == -EPROTO ? 502 : 503,
-               code == -EPROTO ? "the server's answer was not HTTP"
-                               : "the connection to the server broke");
-    }
-    upstream_tell_if_drained(upstream);
-}
-
-/* ---- routing ----------------------------------------------------------------------------------
- */
-
-/* The key's own server, as long as nothing speaks against it; else the next of its preference list
- * that is up and has not failed this request; else, rather than none, one that is in doubt. NULL
- * only without servers. */
-static struct upstream *choose(const struct routed *routed)
-{
-    const struct worker *worker = routed->worker;
-    const struct placement *placement = worker->routes.snapshot->placement;
-    uint32_t first = placement_lookup(placement, routed->key);
-    if (first == PLACEMENT_NONE)
-        return NULL;
-    struct upstream *own = worker->routes.upstreams[first];
-    if (own->uid != routed->failed_uid && upstream_is_up(own))
-        return own;
-    uint32_t order[ROUTES_MAX_PREFERENCES];
-    size_t n = placement_lookup_n(placement, routed->key, ROUTES_MAX_PREFERENCES, order);
-    struct upstream *doubtful = NULL;
-    for (size_t i = 0; i < n; i++) {
-        struct upstream *upstream = worker->routes.upstreams[order[i]];
-        if (upstream->uid == routed->failed_uid)
-            continue;
-        if (upstream_is_up(upstream))
-            return upstream;
-        if (!doubtful)
-            doubtful = upstream;
-    }
-    return doubtful ? doubtful : own;
-}
-
-static void route(struct routed *routed)
-{
-    struct worker *worker = routed->worker;
-    struct upstream *upstream = NULL;
-    int rc = -ENOENT;
-    while (!worker->routes.ending && (upstream = choose(routed))) {
-        routed->upstream = upstream;
-        routed->sent_ns = worker->routes.turn_ns;
-        rc = upstream_send(upstream, CHANNEL_FORWARD, &routed->call, routed->forward.bytes,
-                           routed->forward.n);
-        if (rc == 0)
-            return;
-        if (routed->retried)
-            break;
-        routed->retried = true;
-        routed->failed_uid = upstream->uid;
-        metric_bump(&worker->metrics.retries);
-    }
-    metric_bump(&worker->metrics.unroutable);
-    refuse(routed, 503,
-           !upstream        ? "no server is there to answer"
-           : rc == -ENOBUFS ? "too much is waiting for the server"
-                            : "no connection to the server could be made");
-}
-
-static void route_request(struct worker *worker, struct httpd_exchange *exchange)
-{
-    const struct http_message *request = exchange->request;
-    struct routed *routed = exchange->user;
-    routed->call = (struct httpc_request){.on_answer = on_answer,
-                                          .on_failure = on_failure,
-                                          .head_only = request->method == HTTP_HEAD};
-    routed->exchange = exchange;
-    routed->worker = worker;
-    routed->upstream = NULL;
-    routed->failed_uid = 0;
-    routed->repeatable = http_method_idempotent(request->method);
-    routed->retried = false;
-    routed->key = key_of(&worker->config.key_source, request, httpd_peer(exchange), &worker->rng);
-    metric_bump(&worker->metrics.routed);
-    if (forward_init(&routed->forward, request))
-        route(routed);
-    else
-        refuse(routed, 431, "the head, written anew for the server, is longer than a server takes");
-}
 
 /* ---- the LB's own endpoints -------------------------------------------------------------------
  */
@@ -273,14 +102,6 @@ static bool is_servers_own(struct http_view path)
     return false;
 }
 
-static void refuse_servers_own(struct worker *worker, struct httpd_exchange *exchange,
-                               struct http_view path)
-{
-    char reason[REASON_BYTES];
-    count_answer(worker, 400);
-    httpd_refuse(exchange, 400, "%s", say_unknown(worker, path, reason));
-}
-
 static void on_request(void *context, struct httpd_exchange *exchange)
 {
     struct worker *worker = context;
@@ -293,9 +114,9 @@ static void on_request(void *context, struct httpd_exchange *exchange)
     else if (endpoint)
         call_control(worker, exchange, endpoint);
     else if (is_servers_own(path))
-        refuse_servers_own(worker, exchange, path);
+        worker_refuse_unknown(worker, exchange, path);
     else
-        route_request(worker, exchange);
+        worker_forward(worker, exchange);
 }
 
 /* ---- snapshots --------------------------------------------------------------------------------
@@ -516,6 +337,7 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
                                      .control = config->control,
                                      .publisher = config->publisher,
                                      .worker = config->index,
+                                     .answer_timeout_ns = config->answer_timeout_ns,
                                      .n_elsewhere = n_changes_under_way,
                                      .context = worker,
                                      .turn_ns = clock_now_ns()};
@@ -535,7 +357,7 @@ int worker_start(const struct worker_config *config, struct worker **ret_worker,
         httpd_new(&(struct httpd_config){.loop = worker->loop,
                                          .flusher = &worker->flusher,
                                          .limits.max_connections = config->max_connections,
-                                         .user_bytes = sizeof(struct routed),
+                                         .user_bytes = worker_forward_bytes,
                                          .on_request = on_request,
                                          .context = worker});
     httpd_listen(worker->httpd, config->listen_fd);

@@ -6,7 +6,8 @@
  *                                  └─ /write /update /del ─▶ change ─▶ writer (worker 0's loop)
  *
  * A data request takes no lock and waits for no other thread. A request whose connection breaks
- * goes to another server once when it may be repeated (idempotent, or surely not sent); else 503.
+ * goes to another server, up to WORKER_MAX_TRIES of them, when it may be repeated (idempotent, or
+ * surely not sent); else 503.
  */
 #ifndef QUOIT_LB_WORKER_H
 #define QUOIT_LB_WORKER_H
@@ -19,6 +20,11 @@
 #include "core/mailbox.h"
 #include "lb/key.h"
 #include "lb/snapshot.h"
+
+/* Servers that a request goes to, one after another. More than two, for a machine that dies takes
+ * several at once; not all, for the request itself may be what they die of. HAProxy's `retries` is
+ * three by default as well. */
+#define WORKER_MAX_TRIES 4u
 
 struct worker;
 struct query_metrics;
@@ -33,6 +39,7 @@ struct worker_config {
     const char *state_dir;       /* where the writer's intents go; NULL: they are not kept (ref) */
     struct mailbox *writer; /* of worker 0, started before; NULL: this one has the writer (ref) */
     struct key_source key_source;
+    uint64_t answer_timeout_ns; /* of a server with a request passed on to it; 0: none */
     uint64_t seed;
     size_t max_connections; /* of clients; 0 = core/httpd's own limit */
 };
@@ -41,7 +48,7 @@ struct worker_config {
 struct worker_metrics {
     _Alignas(64) uint64_t requests;
     uint64_t routed, answered_2xx, answered_4xx, answered_5xx;
-    uint64_t unknown_paths, retries, upstream_failures, unroutable;
+    uint64_t unknown_paths, retries, upstream_failures, timeouts, unroutable;
 };
 
 /* Starts the thread. 0 or a negative errno; then listen_fd is closed. */

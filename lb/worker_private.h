@@ -1,5 +1,5 @@
-/* What a worker's two files share: worker.c (its loop, routing, endpoints) and worker_rows.c (the
- * endpoints of rows). */
+/* What a worker's files share: worker.c (its loop and endpoints), worker_forward.c (what goes to a
+ * server as it came) and worker_rows.c (the endpoints of rows). */
 #ifndef QUOIT_LB_WORKER_PRIVATE_H
 #define QUOIT_LB_WORKER_PRIVATE_H
 
@@ -44,6 +44,13 @@ struct worker {
     struct worker_metrics metrics;
 };
 
+/* Memory of an exchange that worker_forward() takes for its own. */
+extern const size_t worker_forward_bytes;
+/* Passes the request on to its key's server and the answer back, at once or later. */
+void worker_forward(struct worker *worker, struct httpd_exchange *exchange);
+/* CONTRACT.md, Part 1: a path that no server has. */
+void worker_refuse_unknown(struct worker *worker, struct httpd_exchange *exchange,
+                           struct http_view path);
 /* The endpoint of rows at this path, or NULL. */
 const struct row_endpoint *worker_find_row_endpoint(struct http_view path);
 /* Answers the request, at once or later. */

@@ -207,6 +207,18 @@ void container_stop(struct container *container, uint64_t grace_ns)
     ev_timer_start(fleet->config.loop, &container->timer);
 }
 
+void container_take_host(struct container *container, const char *host, size_t n)
+{
+    struct addr addr;
+    char text[ADDR_TEXT_BYTES + 8];
+
+    if (n == 0 || n >= sizeof(container->host))
+        return;
+    snprintf(text, sizeof(text), "%.*s:1", (int)n, host);
+    if (addr_parse(text, &addr, NULL) == 0)
+        snprintf(container->host, sizeof(container->host), "%.*s", (int)n, host);
+}
+
 /* It runs and has said that it listens. */
 void container_check_running(struct container *container)
 {
@@ -338,6 +350,28 @@ bool container_take_id(struct container *container, const struct engine_answer *
     return is_made;
 }
 
+bool container_take_itself(struct container *container, const char *id, const cJSON *labels)
+{
+    const char *start = json_get_string(labels, LABEL_START);
+
+    if (!id || !start || strcmp(start, container->start) != 0 ||
+        strlen(id) >= sizeof(container->reference))
+        return false;
+    snprintf(container->reference, sizeof(container->reference), "%s", id);
+    return true;
+}
+
+void container_not_made(struct container *container, const struct engine_answer *answer, int code,
+                        const char *what)
+{
+    struct fleet *fleet = container->fleet;
+
+    container->state = CONTAINER_CLEARING;
+    container_fail(container, code, what, answer->why[0] ? answer->why : "no id was told");
+    if (answer->code != 0) /* it may be there: the next list shows it, and it goes */
+        fleet_look_again(fleet, answer->why);
+}
+
 static struct container *new_container(struct fleet *fleet, const char *name)
 {
     struct container *container = mem_zalloc(1, sizeof(*container));
@@ -388,13 +422,16 @@ void container_make(struct fleet *fleet, const struct fleet_server *server)
     fleet->kind->make(container);
 }
 
-struct container *container_found(struct fleet *fleet, const char *reference, const char *name,
-                                  uint64_t data)
+struct container *container_found(struct fleet *fleet, const char *reference, const cJSON *labels)
 {
-    struct container *container = new_container(fleet, name);
+    const char *name = json_get_string(labels, LABEL_NAME);
 
+    if (strlen(reference) >= DOCKER_REFERENCE_BYTES ||
+        fleet_is_being_made(fleet, json_get_string(labels, LABEL_START)))
+        return NULL;
+    struct container *container = new_container(fleet, name && name_valid(name) ? name : "unknown");
     container->state = CONTAINER_RUNNING;
-    container->data = data;
+    container->data = fleet_label_number(labels, LABEL_DATA);
     snprintf(container->reference, sizeof(container->reference), "%s", reference);
     return container;
 }

@@ -155,9 +155,9 @@ struct fleet {
 
 /* Begins to make it. */
 void container_make(struct fleet *fleet, const struct fleet_server *server);
-/* One that is there. */
-struct container *container_found(struct fleet *fleet, const char *reference, const char *name,
-                                  uint64_t data);
+/* One that is there and was not known, with these labels. NULL: it is being made, and the answer to
+ * that tells of it. */
+struct container *container_found(struct fleet *fleet, const char *reference, const cJSON *labels);
 /* It does not run any more: told, and removed. */
 void container_ended(struct container *container, const char *why);
 /* The engine has it no more: told, if it was not, and freed. */
@@ -173,6 +173,14 @@ void container_remove_failed(struct container *container, const struct engine_an
  * meanwhile. False: as far as we know, nothing was made. */
 bool container_take_id(struct container *container, const struct engine_answer *answer,
                        const char *key, void (*go_on)(struct container *container));
+/* The same where an earlier call had made it: who has its name (id and labels, which may be NULL)
+ * is itself. */
+bool container_take_itself(struct container *container, const char *id, const cJSON *labels);
+/* Its making failed so. What an engine that did not answer made all the same is looked for. */
+void container_not_made(struct container *container, const struct engine_answer *answer, int code,
+                        const char *what);
+/* Its address, of n bytes; what is none is passed over. */
+void container_take_host(struct container *container, const char *host, size_t n);
 /* The reason, and all of it goes. */
 void container_fail(struct container *container, int code, const char *what, const char *why);
 /* Tells its end to whoever has to know, once. */

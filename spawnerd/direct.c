@@ -75,8 +75,6 @@ static void on_inspected(void *context, const struct engine_answer *answer)
 {
     struct container *container = context;
     struct fleet *fleet = container->fleet;
-    struct addr addr;
-    char text[ADDR_TEXT_BYTES + 8];
 
     container->call = NULL;
     if (answer->code != 0 || answer->status != 200) {
@@ -89,11 +87,8 @@ static void on_inspected(void *context, const struct engine_answer *answer)
     const char *host = json_get_string(json_get(networks, fleet->config.network), "IPAddress");
     bool runs = cJSON_IsTrue(json_get(json_get(tree, "State"), "Running"));
     json_get_int64(json_get(tree, "State"), "Pid", &container->pid);
-    if (host && host[0] && strlen(host) < sizeof(container->host)) {
-        snprintf(text, sizeof(text), "%s:%d", host, CONTAINER_PORT);
-        if (addr_parse(text, &addr, NULL) == 0)
-            snprintf(container->host, sizeof(container->host), "%s", host);
-    }
+    if (host)
+        container_take_host(container, host, strlen(host));
     cJSON_Delete(tree);
     if (container->host[0])
         container_check_running(container);
@@ -195,12 +190,8 @@ static void on_holder(void *context, const struct engine_answer *answer)
     const char *id = json_get_string(tree, "Id");
     const cJSON *labels = json_get(json_get(tree, "Config"), "Labels");
     const char *cluster = json_get_string(labels, LABEL_CLUSTER);
-    const char *start = json_get_string(labels, LABEL_START);
     char *engine_name = container_engine_name(fleet, container->name);
-    if (id && start && strcmp(start, container->start) == 0 &&
-        strlen(id) < sizeof(container->reference)) {
-        /* Itself: its making was asked for twice, when a connection broke. */
-        snprintf(container->reference, sizeof(container->reference), "%s", id);
+    if (container_take_itself(container, id, labels)) {
         attach(container);
     } else if (id && cluster && strcmp(cluster, fleet->config.cluster) == 0) {
         char *path = mem_printf("containers/%.64s/rename?name=%s.%.12s", id, engine_name, id);
@@ -236,7 +227,6 @@ static void ask_for_holder(struct container *container)
 static void on_created(void *context, const struct engine_answer *answer)
 {
     struct container *container = context;
-    struct fleet *fleet = container->fleet;
 
     container->call = NULL;
     if (container_take_id(container, answer, "Id", attach))
@@ -248,11 +238,10 @@ static void on_created(void *context, const struct engine_answer *answer)
         ask_for_holder(container);
         return;
     }
-    container->state = CONTAINER_CLEARING;
     char what[CONTAINER_WHY_BYTES];
     if (answer->status == 404 && strstr(answer->why, "image"))
         snprintf(what, sizeof(what), "cannot be made without the image %s (make image builds it)",
-                 fleet->config.image);
+                 container->fleet->config.image);
     else
         snprintf(what, sizeof(what), "cannot be made%s",
                  answer->code ? ": the engine does not answer" : "");
@@ -260,10 +249,7 @@ static void on_created(void *context, const struct engine_answer *answer)
                : answer->status == 404 ? -ENOENT
                : answer->status == 409 ? -EEXIST
                                        : -EIO;
-    container_fail(container, code, what,
-                   answer->why[0] ? answer->why : "no container's id was told");
-    if (answer->code != 0) /* it may be there: the next list shows it, and it goes */
-        fleet_look_again(fleet, answer->why);
+    container_not_made(container, answer, code, what);
 }
 
 static const struct engine_handler created_handler = {.on_done = on_created};
@@ -331,10 +317,8 @@ static void take_row(struct fleet *fleet, const cJSON *row)
     const char *id = json_get_string(row, "Id");
     const char *state = json_get_string(row, "State");
     const char *status = json_get_string(row, "Status");
-    const char *name = json_get_string(labels, LABEL_NAME);
-    const char *start = json_get_string(labels, LABEL_START);
 
-    if (!id || !state || strlen(id) >= DOCKER_REFERENCE_BYTES)
+    if (!id || !state)
         return;
     bool runs = strcmp(state, "running") == 0 || strcmp(state, "paused") == 0;
     bool ended = strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0;
@@ -345,11 +329,8 @@ static void take_row(struct fleet *fleet, const cJSON *row)
             container_ended(container, status ? status : state);
         return;
     }
-    if (fleet_is_being_made(fleet, start))
-        return;
-    container = container_found(fleet, id, name && name_valid(name) ? name : "unknown",
-                                fleet_label_number(labels, LABEL_DATA));
-    if (!runs) {
+    container = container_found(fleet, id, labels);
+    if (container && !runs) {
         log_info("spawner", "removing container %s (%.12s), which is %s", container->name, id,
                  state);
         container_discard(container);
@@ -391,14 +372,10 @@ static char *event_filter(const struct fleet *fleet)
  * removal was answered before its event came, which does no harm. */
 static void take_created(struct fleet *fleet, const char *id, const cJSON *labels)
 {
-    const char *name = json_get_string(labels, LABEL_NAME);
+    struct container *container = container_found(fleet, id, labels);
 
-    if (strlen(id) >= DOCKER_REFERENCE_BYTES ||
-        fleet_is_being_made(fleet, json_get_string(labels, LABEL_START)))
+    if (!container)
         return;
-    struct container *container =
-        container_found(fleet, id, name && name_valid(name) ? name : "unknown",
-                        fleet_label_number(labels, LABEL_DATA));
     log_info("spawner", "removing container %s (%.12s), which nobody waits for", container->name,
              id);
     container_discard(container);

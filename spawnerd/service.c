@@ -143,15 +143,10 @@ static void take_running(struct container *container, const cJSON *task)
 {
     const char *address = find_address(container, task);
     size_t n = address ? strcspn(address, "/") : 0;
-    struct addr addr;
-    char text[ADDR_TEXT_BYTES + 8];
 
     container->taken_up = true;
-    if (n > 0 && n < sizeof(container->host)) {
-        snprintf(text, sizeof(text), "%.*s:1", (int)n, address);
-        if (addr_parse(text, &addr, NULL) == 0)
-            snprintf(container->host, sizeof(container->host), "%.*s", (int)n, address);
-    }
+    if (address)
+        container_take_host(container, address, n);
     if (container->host[0])
         container_check_running(container);
     else
@@ -301,12 +296,9 @@ static void on_holder(void *context, const struct engine_answer *answer)
     }
     cJSON *tree = answer->status == 200 ? json_parse(answer->body, answer->n, NULL) : NULL;
     const cJSON *labels = json_get(json_get(tree, "Spec"), "Labels");
-    const char *id = json_get_string(tree, "ID"), *start = json_get_string(labels, LABEL_START);
+    const char *id = json_get_string(tree, "ID");
     const char *cluster = json_get_string(labels, LABEL_CLUSTER);
-    if (id && start && strcmp(start, container->start) == 0 &&
-        strlen(id) < sizeof(container->reference)) {
-        /* Itself: its making was asked for twice, when a connection broke. */
-        snprintf(container->reference, sizeof(container->reference), "%s", id);
+    if (container_take_itself(container, id, labels)) {
         listen_to(container);
     } else if (!id || (cluster && strcmp(cluster, ours) == 0)) {
         create(container);
@@ -341,7 +333,6 @@ static void ask_for_holder(struct container *container)
 static void on_created(void *context, const struct engine_answer *answer)
 {
     struct container *container = context;
-    struct fleet *fleet = container->fleet;
 
     container->call = NULL;
     if (container_take_id(container, answer, "ID", listen_to))
@@ -353,14 +344,11 @@ static void on_created(void *context, const struct engine_answer *answer)
         ask_for_holder(container);
         return;
     }
-    container->state = CONTAINER_CLEARING;
     bool no_network = strstr(answer->why, "network") != NULL;
     int code = answer->code ? answer->code : no_network ? -ENETDOWN : -EIO;
-    container_fail(container, code,
-                   answer->code ? "cannot be made: the swarm does not answer" : "cannot be made",
-                   answer->why[0] ? answer->why : "no service's id was told");
-    if (answer->code != 0) /* it may be there: the next list shows it, and it goes */
-        fleet_look_again(fleet, answer->why);
+    container_not_made(container, answer, code,
+                       answer->code ? "cannot be made: the swarm does not answer"
+                                    : "cannot be made");
 }
 
 static const struct engine_handler created_handler = {.on_done = on_created};

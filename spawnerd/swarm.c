@@ -254,20 +254,15 @@ static void take_service(struct fleet *fleet, const cJSON *row)
 {
     const cJSON *labels = json_get(json_get(row, "Spec"), "Labels");
     const char *id = json_get_string(row, "ID");
-    const char *name = json_get_string(labels, LABEL_NAME);
-    const char *start = json_get_string(labels, LABEL_START);
     struct container *container = id ? fleet_find_reference(fleet, id) : NULL;
 
-    if (!id || strlen(id) >= DOCKER_REFERENCE_BYTES)
-        return;
     if (container) {
         container->listed = false; /* seen */
         return;
     }
-    if (fleet_is_being_made(fleet, start))
+    container = id ? container_found(fleet, id, labels) : NULL;
+    if (!container)
         return;
-    container = container_found(fleet, id, name && name_valid(name) ? name : "unknown",
-                                fleet_label_number(labels, LABEL_DATA));
     read_groups(container, json_get_string(labels, LABEL_GROUPS));
     if (fleet->was_up) {
         /* Made since, and its making not answered: its start has failed. */

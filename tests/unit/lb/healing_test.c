@@ -16,6 +16,7 @@
 #include "core/file.h"
 #include "lb/letters.h"
 #include "lb/state.h"
+#include "lb/worker.h"
 #include "tests/support/lb_bed.h"
 #include "tests/support/placement_fixture.h"
 
@@ -211,6 +212,46 @@ static void a_request_that_may_not_be_repeated_is_refused(void **state)
     }
 }
 
+/* The server that holds the one /slow there is, other than `lost`; "" if it was answered. */
+static void find_slow(int fd, const char *lost, char *ret_name, size_t bytes)
+{
+    char rep[256], *save;
+
+    ret_name[0] = '\0';
+    double until = lb_bed_now_s() + LB_BED_PATIENCE_S;
+    while (!lb_bed_answered(fd) && lb_bed_now_s() < until) {
+        snprintf(rep, sizeof(rep), "%s", lb_bed_rep(bed));
+        for (char *name = strtok_r(rep, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+            if (strcmp(name, lost) != 0 && lb_bed_n_slow(bed, name) > 0) {
+                snprintf(ret_name, bytes, "%s", name);
+                return;
+            }
+        }
+    }
+}
+
+/* As when a machine dies with several of them, of which the next one is not known to be dead yet.
+ */
+static void a_request_outlives_several_servers_but_not_all(void **state)
+{
+    char name[32], lost[32];
+    int status;
+
+    (void)state;
+    lb_bed_start(bed);
+    int fd = begin_slow(name, sizeof(name));
+    for (unsigned i = 1; i < WORKER_MAX_TRIES; i++) {
+        snprintf(lost, sizeof(lost), "%s", name);
+        lb_bed_exit(bed, lost, "exit status 1");
+        find_slow(fd, lost, name, sizeof(name));
+        assert_string_not_equal(name, "");
+    }
+    lb_bed_exit(bed, name, "exit status 1");
+    assert_non_null(strstr(lb_bed_end(bed, fd, &status), "<Error>"));
+    assert_int_equal(status, 503);
+    assert_int_equal(lb_bed_metric(bed, "quoit_lb_retries_total"), WORKER_MAX_TRIES - 1);
+}
+
 static void a_killed_server_is_replaced(void **state)
 {
     int status;
@@ -247,6 +288,30 @@ static void all_servers_may_die_at_once(void **state)
 
 /* ---- hanging and lying ------------------------------------------------------------------------
  */
+
+static void an_answer_that_is_owed_for_too_long_holds_up_nobody(void **state)
+{
+    char name[32];
+    int status;
+
+    (void)state;
+    lb_bed_config(bed)->answer_timeout_ns = NS_PER_S;
+    assert_int_equal(key_source_parse("header:X-Id", &lb_bed_config(bed)->key_source, NULL), 0);
+    lb_bed_start(bed);
+    snprintf(name, sizeof(name), "%s", lb_bed_home(bed, "X-Id: 1\r\n"));
+    int slow = lb_bed_begin(bed, "GET", "/slow", "X-Id: 1\r\n", NULL);
+    lb_bed_wait(lb_bed_n_slow(bed, name) == 1);
+    lb_bed_nap_ms(100);
+    int behind = lb_bed_begin(bed, "GET", "/home", "X-Id: 1\r\n", NULL);
+    assert_non_null(strstr(lb_bed_end(bed, slow, &status), "<Error>"));
+    assert_int_equal(status, 504);
+    assert_string_not_equal(lb_bed_end(bed, behind, &status), name);
+    assert_int_equal(status, 200);
+    assert_int_equal(lb_bed_metric(bed, "quoit_lb_timeouts_total"), 1);
+    /* Its heartbeats are answered: it stays, and is asked again. */
+    assert_string_equal(lb_bed_rep(bed), "Server1 Server2 Server3");
+    lb_bed_wait(strcmp(lb_bed_home(bed, "X-Id: 1\r\n"), name) == 0);
+}
 
 static void a_hung_server_is_replaced_and_its_requests_are_answered_by_others(void **state)
 {
@@ -630,8 +695,10 @@ int main(void)
         TEST(a_request_whose_connection_cannot_even_be_begun_is_asked_of_another),
         TEST(a_request_under_way_to_a_dead_server_is_asked_of_another),
         TEST(a_request_that_may_not_be_repeated_is_refused),
+        TEST(a_request_outlives_several_servers_but_not_all),
         TEST(a_killed_server_is_replaced),
         TEST(all_servers_may_die_at_once),
+        TEST(an_answer_that_is_owed_for_too_long_holds_up_nobody),
         TEST(a_hung_server_is_replaced_and_its_requests_are_answered_by_others),
         TEST(a_server_that_answers_late_but_in_time_is_kept),
         TEST(a_round_of_heartbeats_that_is_late_itself_counts_for_nothing),
