@@ -397,11 +397,15 @@ lb_ends() { # CODE WORDS OPTION…
 
 @test "an LB that ended in order starts the same servers again: names, ids, N, what they own" {
     start_lb --state "$dir/state" --key-from header:X-Key
-    ask POST /add -d '{"n":3,"hostnames":["S5","x"]}'
+    # ids from names, and random ones: no number, one that is taken, one past int64
+    ask POST /add -d '{"n":5,"hostnames":["S5","x","y5","Server9223372036854775808","z99999999999999999999"]}'
     ask DELETE /rm -d '{"n":1,"hostnames":["Server2"]}'
     local before answers_before
+    [ "$(cluster id | sort -u | wc -l)" -eq 7 ]
+    get /cluster | jq -e '[.servers[] | select(.name | test("^(x|y5|Server9.*|z9.*)$")).id] |
+        length == 4 and all(. >= 100000 and . <= 999999)'
     before=$(who | cut -d " " -f 1,2) answers_before=$(servers_of {200000..200039})
-    [ "$(wc -l <<<"$before")" -eq 5 ]
+    [ "$(wc -l <<<"$before")" -eq 7 ]
     end_lb
     [ "$(n_marked)" -eq 0 ]
     # whatever --servers says
