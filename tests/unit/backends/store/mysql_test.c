@@ -376,8 +376,8 @@ static void mysql_finds_out_what_a_lost_connection_did(void **state)
         wait_for_rows(&bed, stream.n_acknowledged + 50);
         long long id = mariadb_bed_sql(
             &mariadb, "SELECT id FROM information_schema.processlist WHERE user='" MARIADB_BED_USER
-                      "' ORDER BY time_ms LIMIT 1");
-        char *sql = mem_printf("KILL HARD CONNECTION %lld", id);
+                      "' ORDER BY command = 'Sleep', time LIMIT 1");
+        char *sql = mem_printf("KILL CONNECTION %lld", id);
         if (id > 0)
             mariadb_bed_sql(&mariadb, sql);
         free(sql);
