@@ -62,7 +62,7 @@ struct doing {
     char stopped[NAME_MAX_BYTES + 1]; /* the server that was stopped last */
 };
 
-/* The load balancer's count of requests that a second server got: those of Part 1, and reads. */
+/* The load balancer's count of requests that another server got: those of Part 1, and reads. */
 static int read_retries(struct doing *doing, double *ret_n, struct err *err)
 {
     static const char *const names[] = {"\nquoit_lb_retries_total ",

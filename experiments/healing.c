@@ -209,7 +209,7 @@ void healing_make_table(const cJSON *result, struct grid *grid)
             add_lead_cells(grid, point, action);
             add_requests_row(grid, "that failed", json_get(action, "failed"));
             add_lead_cells(grid, point, action);
-            add_requests_row(grid, "sent to a second server", json_get(action, "retried"));
+            add_requests_row(grid, "sent to another server", json_get(action, "retried"));
         }
     }
 }

@@ -20,7 +20,7 @@
 void healing_add_outcome(cJSON *point_tree, const struct run *run,
                          const struct summary_point *point);
 /* One row a step of an action of a point, by the median, then one for the requests that failed and
- * one for those that were sent to a second server; from a result's tree. */
+ * one for those that were sent to another server; from a result's tree. */
 void healing_make_table(const cJSON *result, struct grid *grid);
 /* gnuplot's variables, of the first point and of the action that was done most often, but $pooled,
  * which is of all; none without "pooled":

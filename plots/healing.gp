@@ -29,7 +29,7 @@ set label 1 title at screen across(left_edge), screen down(28) left font sized(1
 sub = sprintf('%.0f times %s in %d runs · N = %d servers · about %.0f requests a run', heal_n, verb, \
     repeats, n_servers[1], point_requests[1])
 set label 2 sub at screen across(left_edge), screen down(50) left font sized(13) textcolor rgb muted
-counts = sprintf('requests that failed: %.0f · sent to a second server: %.0f, at most %.0f at once', \
+counts = sprintf('requests that failed: %.0f · sent to another server: %.0f, at most %.0f at once', \
     heal_failed, heal_retried, heal_most_retried)
 set label 3 counts at screen across(left_edge), screen down(70) left font sized(13) \
     textcolor rgb heal_failed > 0 ? second : muted

@@ -197,10 +197,10 @@ do for [e = 1:n_events] {
     do for [i = decade(low_ms):decade(high_ms)] { set xtics add (sprintf('%g', 10.0 ** i) 10.0 ** i) }
     set label 1 event_label[e] at screen across(x), screen down(y + 18) left font sized(15) \
         textcolor rgb ink
-    note = has_writes ? sprintf('failed: %s, %s · reads sent to a second server: %.0f', \
+    note = has_writes ? sprintf('failed: %s, %s · reads sent to another server: %.0f', \
         failed_of('reads', event_failed_reads[e]), failed_of('writes', event_failed_writes[e]), \
         event_retried[e]) : \
-        sprintf('failed: %s · sent to a second server: %.0f', \
+        sprintf('failed: %s · sent to another server: %.0f', \
         event_failed[e] == 0 ? '0 in every repeat' : sprintf('up to %.0f', event_failed[e]), \
         event_retried[e])
     # NaN is not equal to itself: no rows.

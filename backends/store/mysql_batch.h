@@ -4,6 +4,8 @@
 
 #include "backends/store/mysql_store.h"
 
+#define MYSQL_BATCH_REASON_BYTES 256
+
 /* A request, its rows taken apart. */
 struct mysql_change {
     struct store_request *request;
@@ -27,6 +29,9 @@ struct mysql_batch {
     size_t n_changes;
     size_t n_rows;
     unsigned attempts;
+    int told_code; /* of the error told for what commits, and its text; 0: none, or to be tried
+                      again */
+    char told[MYSQL_BATCH_REASON_BYTES];
     bool answered; /* given up: only the shard's count is still to be found out */
 
     /* Of an attempt */

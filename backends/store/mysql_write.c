@@ -16,7 +16,10 @@
  *
  * When the connection is lost after the statement that commits was sent, nobody has told what
  * became of it: the slot's next connection counts the shard anew, which either is as it was (then
- * the batch is done again) or as the batch would have it. */
+ * the batch is done again) or as the batch would have it. An error told for such a statement is
+ * believed where the server only has it before it commits; with any other, a COMMIT that failed or
+ * a KILL QUERY that came when all was done, the connection is given up and the shard counted too.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -34,7 +37,6 @@
 #define MAX_PARAMETERS 60000
 /* A batch is begun anew so often, when the database gave it up or a connection was lost. */
 #define MAX_ATTEMPTS 10
-#define REASON_BYTES 256
 
 static void look(struct mysql_batch *batch);
 static void step(struct mysql_batch *batch);
@@ -109,8 +111,12 @@ static void requeue_batch(struct mysql_batch *batch)
     for (size_t i = batch->n_changes; i-- > 0 && !hopeless && !batch->answered;)
         mysql_queue_add_first(&batch->shard->changes, batch->changes[i].request);
     let_shard_go(batch);
-    if (hopeless)
-        answer_all_failed(batch, -EIO, "the database closes the connection each time");
+    if (hopeless) {
+        char reason[MYSQL_BATCH_REASON_BYTES];
+        snprintf(reason, sizeof(reason), "it failed each time it was tried, last with: %.180s",
+                 batch->slot->conn.reason);
+        answer_all_failed(batch, -EIO, reason);
+    }
     free_batch(batch);
 }
 
@@ -136,6 +142,31 @@ static void abandon_batch(struct mysql_slot *slot)
 /* ---- failures ----------------------------------------------------------------------------------
  */
 
+/* Whether the server has this error only before it commits: a statement by itself that ends with it
+ * has changed nothing. Errors not listed may come of the commit (ER_ERROR_DURING_COMMIT, the binary
+ * log's) or, like those of KILL QUERY and max_statement_time, behind it: MariaDB and MySQL look
+ * once more whether the statement was killed when they are about to answer. */
+static bool surely_changed_nothing(unsigned error)
+{
+    switch (error) {
+    case ER_DUP_ENTRY:
+    case ER_LOCK_DEADLOCK:
+    case ER_LOCK_WAIT_TIMEOUT:
+    case ER_NEED_REPREPARE:
+    case ER_CHECKREAD:
+    case ER_RECORD_FILE_FULL:
+    case ER_NO_SUCH_TABLE:
+    case ER_TABLEACCESS_DENIED_ERROR:
+    case ER_DBACCESS_DENIED_ERROR:
+    case ER_OPTION_PREVENTS_STATEMENT: /* read_only */
+    case ER_DATA_TOO_LONG:
+    case ER_TRUNCATED_WRONG_VALUE_FOR_FIELD:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Deadlocks, a lock that was waited for too long, a statement that somebody killed or that has to
  * be prepared anew. */
 static bool may_try_again(unsigned error)
@@ -144,13 +175,35 @@ static bool may_try_again(unsigned error)
            error == ER_QUERY_INTERRUPTED || error == ER_NEED_REPREPARE || error == ER_CHECKREAD;
 }
 
+static int code_of(unsigned error)
+{
+    return mysql_conn_errno(error) == -ENOSPC ? -ENOSPC : -EIO;
+}
+
+/* The server says of what commits that it failed, which may be said of what has happened. When the
+ * session has ended it can be found out: that is the way of a lost connection. */
+static void doubt(struct mysql_batch *batch)
+{
+    struct mysql_conn *conn = &batch->slot->conn;
+    if (!may_try_again(conn->error)) {
+        batch->told_code = code_of(conn->error);
+        snprintf(batch->told, sizeof(batch->told), "%.*s", (int)sizeof(batch->told) - 1,
+                 conn->reason);
+    }
+    mysql_conn_close(conn);
+    lose_connection(batch);
+}
+
 static void on_rolled_back(struct mysql_conn *conn)
 {
     struct mysql_batch *batch = batch_of(conn);
-    if (conn->lost)
-        lose_connection(batch);
-    else
+    if (conn->error == 0) {
         begin(batch);
+        return;
+    }
+    /* BEGIN would commit what was not rolled back; the session's end does not. */
+    mysql_conn_close(conn);
+    lose_connection(batch);
 }
 
 /* Begins anew on the same connection. */
@@ -169,7 +222,8 @@ static void on_rolled_back_failed(struct mysql_conn *conn)
 {
     struct mysql_batch *batch = batch_of(conn);
     int code = batch->changes[0].request->code;
-    if (conn->lost) {
+    if (conn->error != 0) {
+        mysql_conn_close(conn);
         struct mysql_slot *slot = batch->slot;
         let_shard_go(batch);
         answer_all_failed(batch, code, batch->store->reason);
@@ -201,12 +255,14 @@ static bool has_failed(struct mysql_conn *conn)
         return false;
     if (conn->lost)
         lose_connection(batch);
+    else if (batch->committing && !surely_changed_nothing(conn->error))
+        doubt(batch);
     else if (conn->error == ER_DUP_ENTRY && !batch->settled)
         try_again(batch);
     else if (may_try_again(conn->error) && ++batch->attempts < MAX_ATTEMPTS)
         try_again(batch);
     else
-        give_up(batch, mysql_conn_errno(conn->error) == -ENOSPC ? -ENOSPC : -EIO);
+        give_up(batch, code_of(conn->error));
     return true;
 }
 
@@ -253,13 +309,9 @@ static void on_written(struct mysql_conn *conn)
 static void on_committed(struct mysql_conn *conn)
 {
     struct mysql_batch *batch = batch_of(conn);
-    if (conn->error != 0 && !conn->lost) {
-        /* A COMMIT that fails may have happened. A new session will tell. */
-        mysql_conn_close(conn);
-        lose_connection(batch);
-        return;
-    }
-    if (!has_failed(conn))
+    if (conn->error != 0 && !conn->lost)
+        doubt(batch); /* whatever it says: a COMMIT that fails may have happened */
+    else if (!has_failed(conn))
         finish_batch(batch);
 }
 
@@ -563,13 +615,15 @@ static void on_counted(struct mysql_conn *conn)
     batch->shard->n_rows = n_rows;
     batch->shard->checksum = checksum;
     mysql_slot_release(slot);
-    if (as_before && !as_meant) {
+    if (as_before && !as_meant && batch->told_code == 0) {
         requeue_batch(batch);
         return;
     }
     let_shard_go(batch);
     if (as_meant)
         answer_all(batch);
+    else if (as_before)
+        answer_all_failed(batch, batch->told_code, batch->told);
     else
         answer_all_failed(batch, -ENOTRECOVERABLE,
                           "the shard's rows are neither those of before nor those of after: "
@@ -589,7 +643,7 @@ void mysql_write_verify(struct mysql_slot *slot)
 
 void mysql_write_give_up(struct mysql_slot *slot)
 {
-    char reason[REASON_BYTES];
+    char reason[MYSQL_BATCH_REASON_BYTES];
     snprintf(reason, sizeof(reason),
              "the database was lost while it committed, and cannot be asked what became of it: "
              "%.120s",

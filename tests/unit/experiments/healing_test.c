@@ -157,7 +157,7 @@ static void the_table_has_a_row_a_step_that_came_and_two_of_requests(void **stat
     expect("| 33.0 ms | 35.0 ms |");
     expect("| xxh64 | kill | serving | 19 | 121 ms |");
     expect("| xxh64 | kill | requests that failed: 2 | 20 | 0 |");
-    expect("| xxh64 | kill | requests sent to a second server: 24 | 20 |");
+    expect("| xxh64 | kill | requests sent to another server: 24 | 20 |");
     expect("| xxh64 | rm | drained | 4 | 7.00 ms | 7.00 – 7.00 ms | 7.00 ms | 7.00 ms |");
 }
 
