@@ -1,4 +1,4 @@
-/* What the writer is made of; for lb/writer.c, lb/writer_lane.c and lb/writer_job.c alone.
+/* What the writer is made of; for lb/writer*.c alone.
  *
  *   WAITING ─▶ CHECKING ─▶ WRITING ─▶ FENCING ─▶ answered
  *      │ (several shards)    │ ▲ └─▶ UNDOING ─┘

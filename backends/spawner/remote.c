@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "backends/spawner/docker_wire.h"
+#include "backends/spawner/remote_orders.h"
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/mem.h"
@@ -32,8 +33,6 @@
 #define RECONNECT_MIN_S 0.02
 #define RECONNECT_MAX_S 0.5
 #define KNOCK_MS 20
-/* Where a server's data directory is in its container. */
-#define DATA_OPTION "--data"
 
 const struct option_def remote_options[] = {
     {.name = "socket",
@@ -162,81 +161,6 @@ static void tell_end(struct remote_server *server, const struct err *failure, co
         self->handler->on_failed(self->context, uid, &told);
 }
 
-/* ---- orders ------------------------------------------------------------------------------- */
-
-static cJSON *order(const char *verb)
-{
-    cJSON *line = cJSON_CreateObject();
-
-    cJSON_AddStringToObject(line, "do", verb);
-    return line;
-}
-
-static void order_stop(struct remote_server *server)
-{
-    cJSON *line = order("stop");
-
-    json_add_uint64(line, "uid", server->uid);
-    json_add_uint64(line, "grace_ms", (server->grace_ns + NS_PER_MS - 1) / NS_PER_MS);
-    docker_wire_send(&server->spawner->wire, line);
-}
-
-static void order_adopt(struct remote_server *server)
-{
-    cJSON *line = order("adopt");
-
-    json_add_uint64(line, "uid", server->uid);
-    cJSON_AddStringToObject(line, "reference", server->reference);
-    docker_wire_send(&server->spawner->wire, line);
-}
-
-static void add_word(cJSON *words, const char *word)
-{
-    cJSON_AddItemToArray(words, cJSON_CreateString(word));
-}
-
-/* All but the data directory, which is the container's own affair. */
-static void add_words(cJSON *words, const char *const *list)
-{
-    for (size_t i = 0; list && list[i]; i++) {
-        if (strcmp(list[i], DATA_OPTION) == 0 && list[i + 1])
-            i++;
-        else
-            add_word(words, list[i]);
-    }
-}
-
-static void add_groups(cJSON *line, const struct spawner_request *request)
-{
-    size_t n =
-        request->n_groups < DOCKER_WIRE_MAX_GROUPS ? request->n_groups : DOCKER_WIRE_MAX_GROUPS;
-    cJSON *groups = cJSON_AddArrayToObject(line, "groups");
-
-    for (size_t i = 0; i < n; i++)
-        cJSON_AddItemToArray(groups, cJSON_CreateNumber(request->groups[i]));
-}
-
-static void order_start(struct remote_spawner *self, const struct spawner_request *request)
-{
-    cJSON *line = order("start");
-    char orphan_after[32];
-    uint64_t orphan_us = (self->config.orphan_after_ns + 999) / 1000; /* 0 means never */
-
-    json_add_uint64(line, "uid", request->uid);
-    cJSON_AddStringToObject(line, "name", request->name);
-    json_add_uint64(line, "id", request->id);
-    json_add_uint64(line, "data", request->data_id);
-    cJSON_AddBoolToObject(line, "new", request->data_is_new);
-    cJSON *words = cJSON_AddArrayToObject(line, "words");
-    snprintf(orphan_after, sizeof(orphan_after), "%" PRIu64 "us", orphan_us);
-    add_word(words, "--orphan-after");
-    add_word(words, orphan_after);
-    add_words(words, self->config.server_args);
-    add_words(words, request->args);
-    add_groups(line, request);
-    docker_wire_send(&self->wire, line);
-}
-
 /* ---- processes ---------------------------------------------------------------------------- */
 
 /* The machine's number of a container's process is ours too where we are no container ourselves:
@@ -331,11 +255,12 @@ static void resume(struct remote_spawner *self)
         if (here)
             forget_here(here);
         if (server->state == RUNNING)
-            order_adopt(server); /* one that is gone is answered so */
+            remote_order_adopt(&self->wire, server->uid,
+                               server->reference); /* one that is gone is answered so */
         if (server->state == RUNNING && server->stopped)
-            order_stop(server);
+            remote_order_stop(&self->wire, server->uid, server->grace_ns);
     }
-    docker_wire_send(&self->wire, order("purge"));
+    remote_order_purge(&self->wire);
 }
 
 static void on_ready(struct remote_spawner *self)
@@ -517,7 +442,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     err_set(&server->failure, -ETIMEDOUT, "server %s did not listen within %g s", server->name,
             (double)self->config.start_timeout_ns / 1e9);
     server->grace_ns = 0;
-    order_stop(server);
+    remote_order_stop(&self->wire, server->uid, server->grace_ns);
 }
 
 static struct remote_server *add_server(struct remote_spawner *self, uint64_t uid, const char *name)
@@ -552,7 +477,7 @@ int remote_start(struct spawner *spawner, const struct spawner_request *request,
         ev_now_update(self->config.loop);
         ev_timer_start(self->config.loop, &server->deadline);
     }
-    order_start(self, request);
+    remote_order_start(&self->wire, request, &self->config);
     return 0;
 }
 
@@ -570,7 +495,8 @@ void remote_stop(struct spawner *spawner, uint64_t uid, uint64_t grace_ns)
         err_set(&server->failure, -ECANCELED, "server %s was stopped before it listened",
                 server->name);
     }
-    order_stop(server); /* away: said again when it is back */
+    remote_order_stop(&self->wire, server->uid,
+                      server->grace_ns); /* away: said again when it is back */
 }
 
 int remote_adopt(struct spawner *spawner, const struct spawner_server *found, struct err *err)
@@ -590,17 +516,13 @@ int remote_adopt(struct spawner *spawner, const struct spawner_server *found, st
     server->state = RUNNING;
     snprintf(server->reference, sizeof(server->reference), "%s", here->reference);
     forget_here(here);
-    order_adopt(server);
+    remote_order_adopt(&self->wire, server->uid, server->reference);
     return 0;
 }
 
 void remote_remove_data(struct spawner *spawner, uint64_t data_id)
 {
-    struct remote_spawner *self = remote_spawner(spawner);
-    cJSON *line = order("remove_data");
-
-    json_add_uint64(line, "data", data_id);
-    docker_wire_send(&self->wire, line);
+    remote_order_remove_data(&remote_spawner(spawner)->wire, data_id);
 }
 
 void remote_close(struct spawner *spawner)

@@ -1,4 +1,4 @@
-/* A batch of changes, as mysql_write.c and mysql_settle.c know it. */
+/* A batch of changes, as mysql_write.c, mysql_gather.c and mysql_settle.c know it. */
 #ifndef QUOIT_BACKENDS_STORE_MYSQL_BATCH_H
 #define QUOIT_BACKENDS_STORE_MYSQL_BATCH_H
 
@@ -49,6 +49,12 @@ struct mysql_batch {
     bool committing;     /* what commits was sent */
     uint64_t n_rows_after, checksum_after;
 };
+
+/* ---- mysql_gather.c ---- */
+
+/* Takes requests off the shard's queue as long as they make one statement: at least one, and a
+ * REPLACE alone. Those that are no rows of the shard's are answered; there may be none left. */
+void mysql_batch_gather(struct mysql_batch *batch);
 
 /* ---- mysql_settle.c: what the requests come to, once it is known what is there ---- */
 

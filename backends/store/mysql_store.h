@@ -1,17 +1,17 @@
 /* The mysql store from the inside: what its files know of each other.
  *
- *   submit ─▶ shard's queue of changes ─┐                        ┌─ slot 0 ── connection ─┐
- *             store's queue of reads ───┼─ dispatch, at the end ─┼─ slot 1 ── connection ─┼─▶
- * server store's queue of shards   │  of the loop's turn    └─ slot 2 …             ─┘ to make and
- * to drop ──────┘
+ *   submit ─▶ shard's queue of changes ─┐                       ┌─ slot 0 ── connection ─┐
+ *             store's queue of reads ───┼─ dispatch at the end ─┼─ slot 1 ── connection ─┼─▶ server
+ *             store's queue of shards   │  of the loop's turn   └─ slot 2 …             ─┘
+ *             to make and to drop ──────┘
  *
  *   mysql.c          options, opening and closing, who gets which connection
  *   mysql_queue.c    what waits, and answers to it
  *   mysql_slot.c     a place for a connection: connecting, locking, connecting again
- *   mysql_write.c    batches of changes              mysql_read.c   reads and digests
- *   mysql_settle.c   what a batch comes to
- *   mysql_catalog.c  which table is which shard      mysql_rows.c   rows as columns
- *   mysql_filter.c   keys that are surely absent   mysql_conn.c     Connector/C on a loop
+ *   mysql_write.c    batches of changes              mysql_read.c     reads and digests
+ *   mysql_gather.c   what makes a batch              mysql_settle.c   what it comes to
+ *   mysql_catalog.c  which table is which shard      mysql_rows.c     rows as columns
+ *   mysql_filter.c   keys that are surely absent     mysql_conn.c     Connector/C on a loop
  *
  * Changes of one shard go one batch after another, each batch one transaction; shards are
  * independent. Nobody but us writes the tables (mysql_slot.c: the locks), so that count and

@@ -52,6 +52,17 @@ void fake_answer_message(struct connection *connection, int status, const char *
     buf_done(&body);
 }
 
+void fake_answer_tree(struct connection *connection, int status, cJSON *tree)
+{
+    struct buf body;
+
+    buf_init(&body, 0);
+    json_print(&body, tree, false);
+    fake_answer(connection, status, buf_str(&body));
+    buf_done(&body);
+    cJSON_Delete(tree);
+}
+
 void fake_open_stream(struct connection *connection, enum connection_kind kind)
 {
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x\r\n\r\n";
@@ -72,251 +83,18 @@ static void close_connection(struct connection *connection)
     free(connection);
 }
 
-/* ---- containers --------------------------------------------------------------------------- */
-
-struct container *fake_find(const struct fake_engine *engine, const char *key)
-{
-    struct container *container;
-
-    TAILQ_FOREACH(container, &engine->containers, link)
-    if (strcmp(container->id, key) == 0 || strcmp(container->name, key) == 0)
-        return container;
-    return NULL;
-}
-
-bool fake_is_mode(const struct container *container, const char *mode)
-{
-    size_t n = strlen(mode);
-    return strncmp(container->server, mode, n) == 0 &&
-           (container->server[n] == '\0' || container->server[n] == '.');
-}
-
-static void tell_event(struct fake_engine *engine, const struct container *container,
-                       const char *action)
-{
-    struct connection *connection;
-    char status[16];
-    if (container->node != 0) /* an engine tells of its own containers alone */
-        return;
-    cJSON *event = cJSON_CreateObject(), *attributes = fake_labels_of(container);
-    snprintf(status, sizeof(status), "%d", container->status);
-    cJSON_AddStringToObject(attributes, "com.docker.swarm.service.id", container->id);
-    cJSON_AddStringToObject(attributes, "exitCode", status);
-    cJSON_AddStringToObject(event, "Type", "container");
-    cJSON_AddStringToObject(event, "Action", action);
-    cJSON *actor = cJSON_AddObjectToObject(event, "Actor");
-    cJSON_AddStringToObject(actor, "ID", container->id);
-    cJSON_AddItemToObject(actor, "Attributes", attributes);
-    char *text = cJSON_PrintUnformatted(event);
-
-    TAILQ_FOREACH(connection, &engine->connections, link)
-    if (connection->kind == EVENTS) {
-        fake_say(connection, text, strlen(text));
-        fake_say(connection, "\n", 1);
-    }
-    free(text);
-    cJSON_Delete(event);
-}
-
-static void speak(struct fake_engine *engine, const struct container *container, char stream,
-                  const char *text)
-{
-    struct connection *connection;
-    char frame[512] = {stream};
-    size_t n = strlen(text);
-
-    frame[7] = (char)n;
-    memcpy(frame + 8, text, n);
-    TAILQ_FOREACH(connection, &engine->connections, link)
-    if (connection->kind == ATTACHED && strcmp(connection->id, container->id) == 0)
-        fake_say(connection, frame, 8 + n);
-}
-
-void fake_end_container(struct fake_engine *engine, struct container *container, int status)
+void fake_close_streams(struct fake_engine *engine, enum connection_kind kind, const char *id)
 {
     struct connection *connection, *next;
 
-    if (strcmp(container->state, "running") != 0)
-        return;
-    strcpy(container->state, "exited");
-    container->status = status;
     for (connection = TAILQ_FIRST(&engine->connections); connection; connection = next) {
         next = TAILQ_NEXT(connection, link);
-        if (connection->kind == ATTACHED && strcmp(connection->id, container->id) == 0)
+        if (connection->kind == kind && strcmp(connection->id, id) == 0)
             close_connection(connection);
     }
-    tell_event(engine, container, "die");
-}
-
-void fake_remove_container(struct fake_engine *engine, struct container *container)
-{
-    fake_end_container(engine, container, 137);
-    tell_event(engine, container, "destroy");
-    TAILQ_REMOVE(&engine->containers, container, link);
-    free(container->spec);
-    free(container);
-}
-
-void fake_start_container(struct fake_engine *engine, struct container *container)
-{
-    strcpy(container->state, "running");
-    if (fake_is_mode(container, "fails")) {
-        speak(engine, container, 2, "first words\nthe disk is on fire\n");
-        fake_end_container(engine, container, 3);
-    } else if (fake_is_mode(container, "garbles")) {
-        speak(engine, container, 1, "quoit.example:80\n");
-    } else if (fake_is_mode(container, "halves")) {
-        speak(engine, container, 1, "0.0.0.0:50");
-        speak(engine, container, 1, "00\n");
-    } else if (!fake_is_mode(container, "mute")) {
-        speak(engine, container, 2, "it goes on\n");
-        speak(engine, container, 1, "0.0.0.0:5000\n");
-    }
-}
-
-void fake_add_record(struct fake_engine *engine, const char *id, const char *name,
-                     const char *server, const char *cluster, const char *state)
-{
-    struct container *container = mem_zalloc(1, sizeof(*container));
-
-    engine->n_made++;
-    snprintf(container->id, sizeof(container->id), "%s", id);
-    snprintf(container->name, sizeof(container->name), "%s", name);
-    snprintf(container->server, sizeof(container->server), "%s", server);
-    snprintf(container->cluster, sizeof(container->cluster), "%s", cluster ? cluster : "");
-    snprintf(container->state, sizeof(container->state), "%s", state);
-    if (strncmp(server, "nowhere", 7) != 0)
-        snprintf(container->address, sizeof(container->address), "127.9.%u.%u",
-                 engine->n_made / 200, engine->n_made % 200 + 1);
-    TAILQ_INSERT_TAIL(&engine->containers, container, link);
 }
 
 /* ---- calls -------------------------------------------------------------------------------- */
-
-cJSON *fake_labels_of(const struct container *container)
-{
-    cJSON *spec =
-        container->spec ? json_parse(container->spec, strlen(container->spec), NULL) : NULL;
-    cJSON *labels = spec ? cJSON_DetachItemFromObject(spec, "Labels") : NULL;
-
-    cJSON_Delete(spec);
-    if (labels)
-        return labels;
-    labels = cJSON_CreateObject();
-    if (container->cluster[0])
-        cJSON_AddStringToObject(labels, "quoit.cluster", container->cluster);
-    cJSON_AddStringToObject(labels, "quoit.name", container->server);
-    return labels;
-}
-
-void fake_answer_tree(struct connection *connection, int status, cJSON *tree)
-{
-    struct buf body;
-
-    buf_init(&body, 0);
-    json_print(&body, tree, false);
-    fake_answer(connection, status, buf_str(&body));
-    buf_done(&body);
-    cJSON_Delete(tree);
-}
-
-static void call_create(struct connection *connection, const char *name, const char *body)
-{
-    struct fake_engine *engine = connection->engine;
-    char id[80];
-    cJSON *spec = json_parse(body, strlen(body), NULL);
-    const char *server = json_get_string(spec, "Hostname");
-
-    if (fake_find(engine, name)) {
-        char *message = mem_printf("Conflict. The container name \"/%s\" is already in use by "
-                                   "container \"%s\".",
-                                   name, fake_find(engine, name)->id);
-        fake_answer_message(connection, 409, message);
-        free(message);
-    } else {
-        snprintf(id, sizeof(id), "%064x", engine->n_made + 1);
-        fake_add_record(engine, id, name, server ? server : "", "", "created");
-        fake_find(engine, id)->spec = mem_strdup(body);
-        free(engine->last_spec);
-        engine->last_spec = mem_strdup(body);
-        tell_event(engine, fake_find(engine, id), "create");
-        cJSON *tree = cJSON_CreateObject();
-        cJSON_AddStringToObject(tree, "Id", id);
-        fake_answer_tree(connection, 201, tree);
-    }
-    cJSON_Delete(spec);
-}
-
-static void call_list(struct connection *connection)
-{
-    struct container *container;
-    cJSON *tree = cJSON_CreateArray();
-
-    TAILQ_FOREACH(container, &connection->engine->containers, link)
-    {
-        cJSON *labels = fake_labels_of(container);
-        if (!json_get(labels, "quoit.cluster")) {
-            cJSON_Delete(labels);
-            continue;
-        }
-        cJSON *row = cJSON_CreateObject();
-        cJSON_AddStringToObject(row, "Id", container->id);
-        cJSON_AddStringToObject(row, "State", container->state);
-        cJSON_AddStringToObject(row, "Status", "Exited (137) 2 seconds ago");
-        cJSON_AddItemToObject(row, "Labels", labels);
-        cJSON_AddItemToArray(tree, row);
-    }
-    fake_answer_tree(connection, 200, tree);
-}
-
-static void call_inspect(struct connection *connection, const struct container *container)
-{
-    cJSON *tree = cJSON_CreateObject();
-
-    cJSON_AddStringToObject(tree, "Id", container->id);
-    cJSON_AddItemToObject(cJSON_AddObjectToObject(tree, "Config"), "Labels",
-                          fake_labels_of(container));
-    cJSON *state = cJSON_AddObjectToObject(tree, "State");
-    cJSON_AddBoolToObject(state, "Running", strcmp(container->state, "running") == 0);
-    json_add_int64(state, "Pid", 4321);
-    cJSON *networks =
-        cJSON_AddObjectToObject(cJSON_AddObjectToObject(tree, "NetworkSettings"), "Networks");
-    cJSON_AddStringToObject(cJSON_AddObjectToObject(networks, "n1"), "IPAddress",
-                            container->address);
-    fake_answer_tree(connection, 200, tree);
-}
-
-/* VERB of "containers/ID/VERB?query". */
-static void call_container(struct connection *connection, const char *method,
-                           struct container *container, const char *verb, const char *query)
-{
-    struct fake_engine *engine = connection->engine;
-
-    if (strcmp(method, "DELETE") == 0) {
-        fake_remove_container(engine, container);
-        fake_answer(connection, 204, "");
-    } else if (strcmp(verb, "json") == 0) {
-        call_inspect(connection, container);
-    } else if (strcmp(verb, "attach") == 0) {
-        snprintf(connection->id, sizeof(connection->id), "%s", container->id);
-        fake_open_stream(connection, ATTACHED);
-    } else if (strcmp(verb, "start") == 0 && engine->start_status != 0) {
-        fake_answer_message(connection, engine->start_status, engine->start_message);
-        engine->start_status = 0;
-    } else if (strcmp(verb, "start") == 0) {
-        fake_answer(connection, 204, "");
-        fake_start_container(engine, container);
-    } else if (strcmp(verb, "rename") == 0) {
-        snprintf(container->name, sizeof(container->name), "%s", strchr(query, '=') + 1);
-        fake_answer(connection, 204, "");
-    } else if (strcmp(verb, "kill") == 0) {
-        fake_answer(connection, 204, "");
-        if (!fake_is_mode(container, "stubborn"))
-            fake_end_container(engine, container, 0);
-    } else {
-        fake_answer_message(connection, 404, "page not found");
-    }
-}
 
 static void dispatch(struct connection *connection, const char *method, char *path,
                      const char *body)
@@ -333,22 +111,10 @@ static void dispatch(struct connection *connection, const char *method, char *pa
         fake_answer(connection, 200, version);
     } else if (strcmp(path, "events") == 0) {
         fake_open_stream(connection, EVENTS);
-    } else if (strcmp(path, "containers/json") == 0) {
-        call_list(connection);
-    } else if (strcmp(path, "containers/create") == 0) {
-        call_create(connection, strchr(query, '=') + 1, body);
-    } else if (strncmp(path, "containers/", 11) == 0) {
-        char *key = path + 11, *verb = strchr(key, '/');
-        if (verb)
-            *verb++ = '\0';
-        struct container *container = fake_find(engine, key);
-        if (container)
-            call_container(connection, method, container, verb ? verb : "", query);
-        else
-            fake_answer_message(connection, 404, "No such container");
     } else if (strncmp(path, "volumes/", 8) == 0) {
         fake_answer(connection, 204, "");
-    } else if (!fake_swarm_dispatch(connection, method, path, query, body)) {
+    } else if (!fake_containers_dispatch(connection, method, path, query, body) &&
+               !fake_swarm_dispatch(connection, method, path, query, body)) {
         fake_answer_message(connection, 404, "page not found");
     }
 }
@@ -504,12 +270,6 @@ void fake_engine_refuse(struct fake_engine *engine, const char *request, int sta
     add_rule(engine, request, status, message, n, false);
 }
 
-void fake_engine_refuse_start(struct fake_engine *engine, int status, const char *message)
-{
-    engine->start_status = status;
-    snprintf(engine->start_message, sizeof(engine->start_message), "%s", message);
-}
-
 void fake_engine_swallow(struct fake_engine *engine, const char *request, unsigned n)
 {
     add_rule(engine, request, 0, "", n, true);
@@ -537,34 +297,6 @@ void fake_engine_set_version(struct fake_engine *engine, const char *newest, con
     snprintf(engine->oldest, sizeof(engine->oldest), "%s", oldest);
 }
 
-void fake_engine_add(struct fake_engine *engine, const char *name, const char *cluster,
-                     const char *id, const char *state)
-{
-    fake_add_record(engine, id, name, name, cluster, state);
-}
-
-void fake_engine_tell_made(struct fake_engine *engine, const char *name)
-{
-    assert(fake_find(engine, name));
-    tell_event(engine, fake_find(engine, name), "create");
-}
-
-void fake_engine_end(struct fake_engine *engine, const char *name, int status, bool out_of_memory)
-{
-    struct container *container = fake_find(engine, name);
-
-    assert(container);
-    if (out_of_memory)
-        tell_event(engine, container, "oom");
-    fake_end_container(engine, container, status);
-}
-
-void fake_engine_remove(struct fake_engine *engine, const char *name)
-{
-    assert(fake_find(engine, name));
-    fake_remove_container(engine, fake_find(engine, name));
-}
-
 void fake_engine_babble(struct fake_engine *engine, size_t n)
 {
     struct connection *connection;
@@ -579,28 +311,7 @@ void fake_engine_babble(struct fake_engine *engine, size_t n)
 
 void fake_engine_cut_events(struct fake_engine *engine)
 {
-    struct connection *connection, *next;
-
-    for (connection = TAILQ_FIRST(&engine->connections); connection; connection = next) {
-        next = TAILQ_NEXT(connection, link);
-        if (connection->kind == EVENTS)
-            close_connection(connection);
-    }
-}
-
-size_t fake_engine_n_containers(const struct fake_engine *engine)
-{
-    struct container *container;
-    size_t n = 0;
-
-    TAILQ_FOREACH(container, &engine->containers, link)
-    n++;
-    return n;
-}
-
-bool fake_engine_has(const struct fake_engine *engine, const char *name)
-{
-    return fake_find(engine, name) != NULL;
+    fake_close_streams(engine, EVENTS, "");
 }
 
 size_t fake_engine_n_requests(const struct fake_engine *engine, const char *request)
@@ -610,11 +321,6 @@ size_t fake_engine_n_requests(const struct fake_engine *engine, const char *requ
     for (size_t i = 0; i < engine->n_log; i++)
         n += strncmp(engine->log[i], request, strlen(request)) == 0;
     return n;
-}
-
-const char *fake_engine_last_spec(const struct fake_engine *engine)
-{
-    return engine->last_spec;
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -636,16 +342,10 @@ struct fake_engine *fake_engine_new(struct ev_loop *loop, const char *socket)
 void fake_engine_free(struct fake_engine *engine)
 {
     fake_engine_stop(engine, false);
-    while (!TAILQ_EMPTY(&engine->containers)) {
-        struct container *container = TAILQ_FIRST(&engine->containers);
-        TAILQ_REMOVE(&engine->containers, container, link);
-        free(container->spec);
-        free(container);
-    }
+    fake_containers_free(engine);
     for (size_t i = 0; i < engine->n_log; i++)
         free(engine->log[i]);
     fake_swarm_free(engine);
-    free(engine->last_spec);
     free(engine->socket);
     free(engine);
 }

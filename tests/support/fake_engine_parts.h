@@ -1,4 +1,5 @@
-/* What the files of the fake engine have in common. */
+/* What the files of the fake engine have in common: the engine itself (connections, answers, what
+ * it is told to refuse), fake_containers.c and fake_swarm.c. */
 #ifndef QUOIT_TESTS_SUPPORT_FAKE_ENGINE_PARTS_H
 #define QUOIT_TESTS_SUPPORT_FAKE_ENGINE_PARTS_H
 
@@ -82,6 +83,11 @@ void fake_answer_message(struct connection *connection, int status, const char *
 /* Frees the tree. */
 void fake_answer_tree(struct connection *connection, int status, cJSON *tree);
 void fake_open_stream(struct connection *connection, enum connection_kind kind);
+/* Those of that kind and ID ("": of the events). */
+void fake_close_streams(struct fake_engine *engine, enum connection_kind kind, const char *id);
+
+/* fake_containers.c */
+
 /* By id or name. */
 struct container *fake_find(const struct fake_engine *engine, const char *key);
 bool fake_is_mode(const struct container *container, const char *mode);
@@ -91,6 +97,10 @@ void fake_add_record(struct fake_engine *engine, const char *id, const char *nam
 void fake_start_container(struct fake_engine *engine, struct container *container);
 void fake_end_container(struct fake_engine *engine, struct container *container, int status);
 void fake_remove_container(struct fake_engine *engine, struct container *container);
+/* False: the call is none of containers. Cuts the path up. */
+bool fake_containers_dispatch(struct connection *connection, const char *method, char *path,
+                              const char *query, const char *body);
+void fake_containers_free(struct fake_engine *engine);
 
 /* fake_swarm.c */
 
