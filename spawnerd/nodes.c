@@ -105,6 +105,20 @@ void node_suspect(struct node *node)
 
 /* ---- who gets what ------------------------------------------------------------------------ */
 
+static bool is_eligible(const struct node *node)
+{
+    return node->is_ours && node->is_ready;
+}
+
+bool nodes_have_another(struct swarm *swarm, const struct node *node)
+{
+    for (size_t i = 0; i < swarm->n_nodes; i++)
+        if (&swarm->nodes[i] != node && is_eligible(&swarm->nodes[i]) &&
+            !node_is_suspect(&swarm->nodes[i]))
+            return true;
+    return false;
+}
+
 /* Those that can have a server: of the ones that can be trusted, or else of any that is ready. */
 static size_t choose_nodes(struct swarm *swarm, const struct node **chosen)
 {
@@ -113,7 +127,7 @@ static size_t choose_nodes(struct swarm *swarm, const struct node **chosen)
     for (int trusting = 0; trusting < 2 && n == 0; trusting++)
         for (size_t i = 0; i < swarm->n_nodes; i++) {
             const struct node *node = &swarm->nodes[i];
-            if (node->is_ours && node->is_ready && (trusting || !node_is_suspect(node)))
+            if (is_eligible(node) && (trusting || !node_is_suspect(node)))
                 chosen[n++] = node;
         }
     return n;

@@ -61,6 +61,8 @@ struct node *nodes_find(struct swarm *swarm, const char *id);
 const char *nodes_name(struct swarm *swarm, const char *id);
 bool node_is_suspect(const struct node *node);
 void node_suspect(struct node *node);
+/* Another one may have servers, and can be trusted with one. */
+bool nodes_have_another(struct swarm *swarm, const struct node *node);
 /* A node for each container that has none yet (CLEARING, node ""), so that groups are apart. Those
  * whose data are somewhere are placed there, or fail. */
 void nodes_place(struct fleet *fleet);

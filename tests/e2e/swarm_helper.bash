@@ -76,6 +76,20 @@ kill_machine() { # NUMBER
     end_processes "$1"
 }
 
+# As if its cable were pulled: what runs on it runs on, and nobody hears of it; and back in.
+silence_machine() { # NUMBER
+    ip -n "${tag}0" link set "to$1" down
+}
+
+wake_machine() { # NUMBER
+    ip -n "${tag}0" link set "to$1" up
+    within 60 all_ready
+}
+
+all_ready() {
+    [ "$(docker node ls --format "{{.Status}}" | grep -c Ready)" = "$ENGINES" ]
+}
+
 # Engine, shims, and what they started.
 end_processes() { # NUMBER
     local pid tries
@@ -187,7 +201,7 @@ join_all() {
         [ "$(on "$i" info --format '{{.Swarm.LocalNodeState}}')" = active ] ||
             on "$i" swarm join --token "$token" --advertise-addr "$(address "$i")" "$(address 1):2377" >/dev/null
     done
-    within 60 eval '[ "$(docker node ls --format "{{.Status}}" | grep -c Ready)" = 3 ]'
+    within 60 all_ready
 }
 
 swarm_up() { # [SERVERS]
@@ -204,6 +218,12 @@ swarm_down() {
         cat "$dir/down.log"
         return 1
     }
+}
+
+# Removes the volumes of a machine that no container has any more.
+no_volumes() { # NUMBER
+    on "$1" volume ls --quiet | xargs -r docker --host "unix://$base/$1/socket" volume rm >/dev/null 2>&1 || true
+    [ -z "$(on "$1" volume ls --quiet)" ]
 }
 
 # What is left of the cluster on a machine, and in the swarm.

@@ -234,6 +234,20 @@ static void replaces_on_another_node_than_the_one_that_fell_silent(void **state)
     assert_int_equal(fake_engine_n_containers(world->engine), 5);
 }
 
+static void waits_for_the_only_node_there_is(void **state)
+{
+    struct world *world = *state;
+
+    for (size_t node = 1; node < FAKE_NODES; node++)
+        fake_swarm_drain(world->engine, node);
+    fake_swarm_silence(world->engine, 0, false);
+    assert_int_equal(start(world, 1, "S1", 0), 0);
+    run_until(world, NULL, NULL, 3.5);
+    assert_false(was_told(world, "failed 1"));
+    fake_swarm_silence(world->engine, 0, true);
+    assert_non_null(strstr(wait_for(world, "failed 1"), "(127.8.0.1): it is down"));
+}
+
 static void gives_up_a_node_that_takes_nothing_up(void **state)
 {
     struct world *world = *state;
@@ -504,6 +518,7 @@ int main(void)
         CLAIM_AWAY(uses_only_nodes_with_the_label),
         CLAIM(says_that_no_node_can_have_it),
         CLAIM(replaces_on_another_node_than_the_one_that_fell_silent),
+        CLAIM(waits_for_the_only_node_there_is),
         CLAIM(gives_up_a_node_that_takes_nothing_up),
         CLAIM(fails_a_start_whose_node_goes_down),
         CLAIM(says_that_the_image_is_missing_on_a_node),
