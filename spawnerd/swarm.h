@@ -22,8 +22,10 @@
 #include "spawnerd/container.h"
 
 #define NODE_NAME_BYTES 128
-/* How often one whose data's node is under suspicion asks for them: some 3 s. */
+/* How often one whose data's node is under suspicion asks for them: some 3 s; and some 15 s where
+ * other servers on it live, so that it is busy rather than dead. */
 #define SERVICE_DATA_TRIES 6
+#define SERVICE_DATA_TRIES_ALIVE 12
 
 struct node {
     char id[NODE_ID_BYTES];

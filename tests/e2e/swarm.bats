@@ -40,11 +40,11 @@ start_spawner() { # OPTION…
 start_host_lb() { # OPTION…
     : >"$dir/lb.ready"
     QUOIT_E2E_MARK=$mark nsenter "--net=/run/netns/${tag}1" "$QUOIT" lb --listen 127.0.0.1:0 --orphan-after 20s --ready-fd 9 \
-        --spawner "swarm:socket=$dir/spawner,wait=3s" "$@" 9>"$dir/lb.ready" \
+        --spawner "swarm:socket=$dir/spawner,wait=30s" "$@" 9>"$dir/lb.ready" \
         </dev/null >"$dir/lb.log" 2>&1 3>&- &
     LB_PID=$!
     disown "$LB_PID"
-    within 20 said_or_ended lb "$LB_PID"
+    within 60 said_or_ended lb "$LB_PID"
     LB=$(<"$dir/lb.ready")
     [ -n "$LB" ] || {
         cat "$dir/lb.log"
@@ -84,7 +84,7 @@ end_all() {
 
 @test "no swarm: said, and nothing is started" {
     start_spawner
-    run start_host_lb
+    run start_host_lb --spawner "swarm:socket=$dir/spawner,wait=10s"
     [ "$status" -ne 0 ]
     [[ $output == *'the swarm cannot be managed: This node is not a swarm manager'* ]]
     kill -TERM "$SPAWNER_PID"

@@ -117,7 +117,7 @@ swarm_engines() {
     make_net
     for ((i = 1; i <= ENGINES; i++)); do start_engine "$i"; done
     for ((i = 1; i <= ENGINES; i++)); do
-        within 30 eval "timeout 5 docker --host unix://$base/$i/socket version >/dev/null 2>&1" || {
+        within 60 eval "timeout 5 docker --host unix://$base/$i/socket version >/dev/null 2>&1" || {
             why="dockerd does not run in a network namespace: $(tail -n 1 "$base/$i/log")"
             return 0
         }
@@ -172,6 +172,7 @@ swarm_begin() {
     QUOIT_ADVERTISE=$(address 1)
     export QUOIT_ADVERTISE QUOIT_NETWORK=$QUOIT_CLUSTER QUOIT_PREFIX=$QUOIT_CLUSTER-
     LB=$(address 1):5000
+    before=$(swarm_leftovers 1 2 3 2>/dev/null || true) # of a test that failed
     cd "$BATS_TEST_DIRNAME/../.." || return 1
 }
 
@@ -199,7 +200,8 @@ join_all() {
     token=$(docker swarm join-token --quiet worker)
     for ((i = 2; i <= ENGINES; i++)); do
         [ "$(on "$i" info --format '{{.Swarm.LocalNodeState}}')" = active ] ||
-            on "$i" swarm join --token "$token" --advertise-addr "$(address "$i")" "$(address 1):2377" >/dev/null
+            on "$i" swarm join --token "$token" --advertise-addr "$(address "$i")" "$(address 1):2377" >/dev/null ||
+            true # one that takes long goes on in the background
     done
     within 60 all_ready
 }
@@ -230,8 +232,8 @@ no_volumes() { # NUMBER
 swarm_leftovers() { # NUMBER…
     local i
     for i in "$@"; do
-        on "$i" ps --all --format "machine $i: container {{.Names}} {{.Status}}"
-        on "$i" network ls --filter driver=overlay --format '{{.Name}}' | grep -v '^ingress$'
+        on "$i" ps --all --format "machine $i: container {{.Names}}"
+        on "$i" network ls --filter driver=overlay --format "machine $i: network {{.Name}}" | grep -v ' ingress$'
         on "$i" volume ls --format "machine $i: volume {{.Name}}"
     done
     docker service ls --format 'service {{.Name}}' 2>/dev/null
@@ -239,7 +241,7 @@ swarm_leftovers() { # NUMBER…
 }
 
 nothing_is_left() { # NUMBER…
-    [ -z "$(swarm_leftovers "$@")" ]
+    [ -z "$(swarm_leftovers "$@" | grep -vxF -f <(echo "$before"))" ]
 }
 
 # The servers' services, by name, sorted; on which machine the server of a name runs.
