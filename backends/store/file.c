@@ -293,6 +293,10 @@ static int file_open(const void *params, const struct store_config *config, stru
     store->lock_fd = -1;
     store->flusher = config->flusher;
     store->flush.flush = on_flush;
+    store->io[FILE_IO_LOG].part = "log";
+    store->io[FILE_IO_SNAPSHOT].part = "snapshot";
+    store->base.io = store->io;
+    store->base.n_io = FILE_N_IO;
     file_log_init(store);
     file_snapshot_init(store);
     int rc = take_lock(store, err);
@@ -304,6 +308,7 @@ static int file_open(const void *params, const struct store_config *config, stru
     }
     store->commit.sync = (enum wal_sync)store->params.sync;
     store->commit.interval_ns = store->params.interval_ns;
+    store->commit.io = &store->io[FILE_IO_LOG];
     store->commit.on_batch = file_log_on_batch;
     store->commit.context = store;
     rc = wal_commit_open(&store->commit, config->loop, store->log.done_seq);

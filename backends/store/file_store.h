@@ -119,8 +119,11 @@ struct file_found {
     uint64_t took_ns;
 };
 
+enum file_io { FILE_IO_LOG, FILE_IO_SNAPSHOT, FILE_N_IO };
+
 struct file_store {
-    struct store base; /* first member */
+    struct store base;             /* first member */
+    struct store_io io[FILE_N_IO]; /* each its thread's: the log's frames, the snapshots' */
     struct file_params params;
     char *dir;
     int lock_fd;

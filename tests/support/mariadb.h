@@ -1,6 +1,6 @@
 /* A private mariadbd for tests: in a new folder, on a socket in there and nowhere else, with a
  * database and a user for the store; it ends with the test, whatever ends the test. Works as root
- * and as anybody else. */
+ * and as anybody else. With QUOIT_TEST_MYSQLD, the path of a mysqld, it is MySQL's instead. */
 #ifndef QUOIT_TESTS_SUPPORT_MARIADB_H
 #define QUOIT_TESTS_SUPPORT_MARIADB_H
 
@@ -20,7 +20,8 @@ struct mariadb_bed {
     pid_t pid; /* 0: does not run */
 };
 
-/* Whether mariadbd and mariadb-install-db are installed: without them there is nothing to test. */
+/* Whether there is a mysqld, or mariadbd and mariadb-install-db: without them there is nothing to
+ * test. */
 bool mariadb_bed_is_possible(void);
 /* Installs and starts one, waiting until it answers. Fails the test where it cannot. */
 void mariadb_bed_open(struct mariadb_bed *bed);
