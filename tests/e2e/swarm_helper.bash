@@ -172,7 +172,7 @@ swarm_begin() {
     QUOIT_ADVERTISE=$(address 1)
     export QUOIT_ADVERTISE QUOIT_NETWORK=$QUOIT_CLUSTER QUOIT_PREFIX=$QUOIT_CLUSTER-
     LB=$(address 1):5000
-    before=$(swarm_leftovers 1 2 3 2>/dev/null || true) # of a test that failed
+    left_before=$(swarm_leftovers 1 2 3 2>/dev/null || true) # of a test that failed
     cd "$BATS_TEST_DIRNAME/../.." || return 1
 }
 
@@ -241,7 +241,7 @@ swarm_leftovers() { # NUMBER…
 }
 
 nothing_is_left() { # NUMBER…
-    [ -z "$(swarm_leftovers "$@" | grep -vxF -f <(echo "$before"))" ]
+    [ -z "$(swarm_leftovers "$@" | grep -vxF -f <(echo "$left_before"))" ]
 }
 
 # The servers' services, by name, sorted; on which machine the server of a name runs.
