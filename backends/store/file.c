@@ -258,7 +258,7 @@ static void on_flush(struct flush_item *item)
 
 /* ---- open and close ---- */
 
-static void free_store(struct file_store *store)
+void file_store_free(struct file_store *store)
 {
     file_snapshot_done(store);
     file_log_done(store);
@@ -303,7 +303,7 @@ static int file_open(const void *params, const struct store_config *config, stru
     if (rc == 0)
         rc = file_recovery_run(store, err);
     if (rc != 0) {
-        free_store(store);
+        file_store_free(store);
         return rc;
     }
     store->commit.sync = (enum wal_sync)store->params.sync;
@@ -318,7 +318,7 @@ static int file_open(const void *params, const struct store_config *config, stru
             wal_commit_close(&store->commit);
     }
     if (rc != 0) {
-        free_store(store);
+        file_store_free(store);
         return err_set_errno(err, rc, "cannot start a thread of the store");
     }
     *ret_store = &store->base;
@@ -336,7 +336,7 @@ static void file_close(struct store *base)
     file_log_flush(store);
     flusher_remove(store->flusher, &store->flush);
     wal_commit_close(&store->commit);
-    free_store(store);
+    file_store_free(store);
 }
 
 static void file_describe(const struct store *base, struct buf *out)

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "core/mem.h"
+
 #define PATIENCE_S 30
 #define POLL_NS (20 * 1000 * 1000)
 
@@ -247,4 +249,39 @@ void mariadb_bed_close(struct mariadb_bed *bed)
     mariadb_bed_kill(bed);
     snprintf(command, sizeof(command), "rm -rf -- '%s'", bed->dir);
     assert_int_equal(system(command), 0);
+}
+
+void mariadb_bed_open_store(struct mariadb_bed *bed, struct store_bed *store,
+                            const char *more_options)
+{
+    char *spec = mem_printf("%s%s", mariadb_bed_new_database(bed), more_options);
+    store_bed_open(store, spec);
+    free(spec);
+}
+
+static struct mariadb_bed *the_bed; /* of the tests that run */
+
+static int set_up(void **state)
+{
+    (void)state;
+    mariadb_bed_open(the_bed);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    mariadb_bed_close(the_bed);
+    return 0;
+}
+
+int mariadb_bed_run_tests(struct mariadb_bed *bed, const char *name, const struct CMUnitTest *tests,
+                          size_t n_tests)
+{
+    if (!mariadb_bed_is_possible()) {
+        print_message("mariadb-server is not installed: nothing tested\n");
+        return 0;
+    }
+    the_bed = bed;
+    return _cmocka_run_group_tests(name, tests, n_tests, set_up, tear_down);
 }

@@ -5,7 +5,10 @@
 #define QUOIT_TESTS_SUPPORT_MARIADB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
+
+#include "tests/support/store_bed.h"
 
 #define MARIADB_BED_PATH_BYTES 128
 #define MARIADB_BED_USER "quoit_test"
@@ -38,5 +41,14 @@ void mariadb_bed_freeze(struct mariadb_bed *bed);
 void mariadb_bed_thaw(struct mariadb_bed *bed);
 /* Executes SQL as the server's owner; the first column of the first row as a number, or 0. */
 long long mariadb_bed_sql(struct mariadb_bed *bed, const char *sql);
+/* A store, opened over a new database with these options besides: ",connections=2". */
+void mariadb_bed_open_store(struct mariadb_bed *bed, struct store_bed *store,
+                            const char *more_options);
+
+struct CMUnitTest;
+/* main() of a program whose tests have the bed in common: opens it, runs them, closes it. Where
+ * there is no MariaDB it says so, and nothing has failed. */
+int mariadb_bed_run_tests(struct mariadb_bed *bed, const char *name, const struct CMUnitTest *tests,
+                          size_t n_tests);
 
 #endif
