@@ -201,7 +201,7 @@ end_all() {
     }
 }
 
-@test "two servers on three machines: one dies, and the third, which had none, is in the network already" {
+@test "two servers on three machines: one machine dies, and the others are in the network, servers or none" {
     needs_overlay
     join_all
     swarm_up 2
