@@ -21,7 +21,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 
-#define PATIENCE_S 10.
+#define PATIENCE_S 30.
 
 /* ---- what the fleet tells, one line each --------------------------------------------------- */
 
