@@ -83,6 +83,10 @@ int store_open(const struct store_spec *spec, const struct store_config *config,
             return rc;
         }
         outer->ops = ops;
+        if (store && !outer->io) {
+            outer->io = store->io;
+            outer->n_io = store->n_io;
+        }
         store = outer;
     }
     *ret_store = store;

@@ -28,6 +28,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/flush.h"
+#include "core/metrics.h"
 #include "core/name.h"
 #include "core/registry.h"
 #include "table/row.h"
@@ -125,8 +126,8 @@ struct store_ops {
     /* Required. Opens what the directory holds and recovers it; store->shards lists the shards that
      * were found. May block: nothing is served yet. 0, or a negative errno with the reason: a
      * corrupt file names itself and the offset. inner: what a shim wraps (then its own; it closes
-     * it), else NULL. The struct store at the start of what it makes is filled but for shards by
-     * store_open(). */
+     * it), else NULL. The struct store at the start of what it makes is zero but for shards and io;
+     * store_open() fills it, with a wrapped store's io where it has none. */
     int (*open)(const void *params, const struct store_config *config, struct store *inner,
                 struct store **ret_store, struct err *err);
     /* Required. What is pending is done first; no on_done comes after. May block. */
@@ -139,9 +140,21 @@ struct store_ops {
     void (*describe)(const struct store *store, struct buf *out);
 };
 
+/* What a store that writes and syncs files itself counts of a part of them: bumped by the thread
+ * that writes it alone, read by anyone. */
+struct store_io {
+    const char *part;              /* "log", "snapshot" */
+    struct metric_histogram syncs; /* the time of each fdatasync */
+    uint64_t n_bytes;              /* written */
+};
+
+#define STORE_MAX_IO 4
+
 /* First member of every implementation's struct. */
 struct store {
     const struct store_ops *ops;
+    const struct store_io *io; /* kept by the store, up to STORE_MAX_IO; NULL: it does not know */
+    size_t n_io;
     struct store_shard **shards; /* kept by the store: those there are, in no order */
     size_t n_shards;
 };

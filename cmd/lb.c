@@ -87,8 +87,8 @@ static const struct option_def options[] = {
      .type = OPTION_STRING,
      .offset = offsetof(struct lb_options, state_dir),
      .metavar = "DIR",
-     .help = "Keep the cluster map here, and take over the servers it names; without it nothing is "
-             "kept"},
+     .help = "Keep the cluster map here; the next start takes over the servers it names, or starts "
+             "them again, whatever --servers says. Without it nothing is kept"},
     {.name = "heartbeat-ms",
      .type = OPTION_DURATION,
      .offset = offsetof(struct lb_options, heartbeat_ns),
@@ -165,6 +165,8 @@ static const struct cli_verb lb_verb = {
         "POST /init makes its servers a sharded, replicated database: GET /status, POST /read and\n"
         "/write, PUT /update, DELETE /del.\n"
         "SIGTERM or SIGINT ends it in order, and its servers with it; a second one kills them.\n"
+        "Started again with the same --state it starts the same servers, by name and id; of a\n"
+        "database only where its store outlives them: rows in memory end with the servers.\n"
         "Killed outright, it leaves its servers serving: started again with the same --state it\n"
         "takes them over.",
     .options = options,

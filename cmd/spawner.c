@@ -5,10 +5,13 @@
 #include "cmd/log_options.h"
 #include "cmd/verbs.h"
 #include "core/name.h"
+#include "lb/lb.h"
 #include "spawnerd/spawnerd.h"
 
 /* The names of config objects end after 64. */
 #define MAX_SWARM_CLUSTER_BYTES 32
+/* What a load balancer takes on must not be refused here, unless somebody wants it so. */
+_Static_assert(LB_MAX_SERVERS == 1024, "the default of --max-servers, in docker-*.yml too");
 
 struct spawner_options {
     const char *socket;
@@ -93,12 +96,13 @@ static const struct option_def options[] = {
      .type = OPTION_U64,
      .offset = offsetof(struct spawner_options, max_servers),
      .metavar = "N",
-     .fallback = "256",
+     .fallback = "1024",
      .min = 1,
      .max = 1u << 20,
      .help =
          "Servers there may be at a time, those that are ending too, whatever the load balancer "
-         "asks for"},
+         "asks for; the default is as many as a load balancer manages, and less is safer: what "
+         "the machine bears"},
     LOG_OPTION_ROWS(struct spawner_options),
     {0},
 };

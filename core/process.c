@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,4 +103,34 @@ bool process_reap(int pidfd, char ret_why[PROCESS_WHY_BYTES])
     else
         snprintf(ret_why, PROCESS_WHY_BYTES, "killed by signal %d", info.si_status);
     return true;
+}
+
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none, all;
+
+    sigemptyset(&none);
+    sigfillset(&all);
+    int code = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+                                                        POSIX_SPAWN_SETSIGDEF);
+    if (!code)
+        code = posix_spawnattr_setsigmask(attributes, &none);
+    if (!code)
+        code = posix_spawnattr_setsigdefault(attributes, &all);
+    return code;
+}
+
+int process_spawn(const char *program, char *const argv[],
+                  const posix_spawn_file_actions_t *actions, pid_t *ret_pid)
+{
+    posix_spawnattr_t attributes;
+
+    int code = posix_spawnattr_init(&attributes);
+    if (code)
+        return -code;
+    code = set_attributes(&attributes);
+    if (!code)
+        code = posix_spawn(ret_pid, program, actions, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    return -code;
 }

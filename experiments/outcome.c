@@ -85,19 +85,6 @@ static void add_metrics(cJSON *object, const struct summary_point *point)
     }
 }
 
-/* Of one sample; when a duration set their number, as many as the median sample had. */
-static uint64_t point_requests(const struct summary_point *point)
-{
-    double *values = mem_zalloc(point->n_samples + 1, sizeof(double));
-    uint64_t n = point->settings.load.requests;
-    for (size_t i = 0; i < point->n_samples; i++)
-        values[i] = (double)(point->samples[i]->n_ok + point->samples[i]->n_errors);
-    if (point->settings.load.duration_ns && point->n_samples)
-        n = (uint64_t)stats_median(values, point->n_samples);
-    free(values);
-    return n;
-}
-
 /* Least, most, and most over mean of the servers' counts. */
 static void add_spread(cJSON *tree, const struct summary_point *point)
 {
@@ -131,7 +118,7 @@ static cJSON *point_tree(const struct run *run, const struct summary *summary, s
         cJSON_AddItemToArray(labels, cJSON_CreateString(experiment->axes[a].labels[i]));
     }
     json_add_uint64(tree, "n_servers", point->n_servers);
-    json_add_uint64(tree, "requests", point_requests(point));
+    json_add_uint64(tree, "requests", point->requests);
     json_add_uint64(tree, "n_samples", point->n_samples);
     add_servers(tree, point);
     bool database = experiment_has_database(&point->settings);

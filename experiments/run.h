@@ -38,7 +38,7 @@ struct summary_number {
 
 struct summary_server {
     double share;    /* exact, over all request ids */
-    double expected; /* share × requests */
+    double expected; /* share × requests; NaN where it is not known how many they are */
     struct summary_number count;
 };
 
@@ -47,6 +47,9 @@ struct summary_point {
     const struct sample **samples; /* by repeat */
     size_t n_samples;
     size_t n_servers; /* of a database that grew: after that */
+    /* Of one sample; when a duration sets their number, as many as the median sample had, 0 without
+     * a sample. */
+    uint64_t requests;
     /* Shares and counts, up to p: none of a database, where each shard has its own. */
     struct summary_server servers[EXPERIMENT_MAX_SERVERS];
     /* As in sample_metrics_of(); NaN where a sample has no such number. */
@@ -54,7 +57,7 @@ struct summary_point {
     struct summary_number peak_to_mean; /* of the counts of each sample */
     struct summary_number least, most;  /* counts of each sample's least and most loaded server */
     double exact_peak_to_mean;
-    double exact_least, exact_most; /* the smallest and the largest share × requests */
+    double exact_least, exact_most; /* the smallest and the largest expected */
     double *sample_p;               /* of each sample's counts against the exact shares */
     double
         chi_square; /* summed over the samples; infinite when a server without a share answered */

@@ -106,6 +106,18 @@ static void point_count(struct summary_point *point, double *values, uint64_t se
     point->most = counts_number(point, most_of, values, seed);
 }
 
+static uint64_t point_requests(const struct summary_point *point)
+{
+    double *values = mem_zalloc(point->n_samples + 1, sizeof(double));
+    uint64_t n = point->settings.load.requests;
+    for (size_t i = 0; i < point->n_samples; i++)
+        values[i] = (double)(point->samples[i]->n_ok + point->samples[i]->n_errors);
+    if (point->settings.load.duration_ns && point->n_samples)
+        n = (uint64_t)stats_median(values, point->n_samples);
+    free(values);
+    return n;
+}
+
 /* What each server is to answer. */
 static int point_expect(struct summary_point *point, struct err *err)
 {
@@ -114,10 +126,11 @@ static int point_expect(struct summary_point *point, struct err *err)
     if (status < 0)
         return status;
     point->n_servers = point->settings.cluster.servers;
-    point->exact_least = INFINITY;
+    double requests = point->requests ? (double)point->requests : NAN;
+    point->exact_least = point->exact_most = shares[0] * requests;
     for (size_t i = 0; i < point->n_servers; i++) {
         point->servers[i].share = shares[i];
-        point->servers[i].expected = shares[i] * (double)point->settings.load.requests;
+        point->servers[i].expected = shares[i] * requests;
         point->exact_peak_to_mean =
             fmax(point->exact_peak_to_mean, shares[i] * (double)point->n_servers);
         point->exact_least = fmin(point->exact_least, point->servers[i].expected);
@@ -131,17 +144,18 @@ static int point_make(const struct run *run, size_t index, struct summary_point 
 {
     experiment_point(run->experiment, index, &point->settings);
     bool database = experiment_has_database(&point->settings);
-    int status = database ? 0 : point_expect(point, err);
-    if (status < 0)
-        return status;
-    if (database)
-        point->n_servers = experiment_shape(&point->settings.cluster).servers;
     point->samples = mem_zalloc(run->n_samples + 1, sizeof(struct sample *));
     for (uint64_t repeat = 0; repeat < run->experiment->about.repeats; repeat++)
         for (size_t i = 0; i < run->n_samples; i++)
             if (run->samples[i].point == index && run->samples[i].repeat == repeat)
                 point->samples[point->n_samples++] = &run->samples[i];
     point->sample_p = mem_zalloc(point->n_samples + 1, sizeof(double));
+    point->requests = point_requests(point);
+    int status = database ? 0 : point_expect(point, err);
+    if (status < 0)
+        return status;
+    if (database)
+        point->n_servers = experiment_shape(&point->settings.cluster).servers;
     if (!point->n_samples)
         return 0;
     double *values = mem_zalloc(point->n_samples, sizeof(double));

@@ -1,6 +1,7 @@
 /* The start of the cluster: anew, as the options say, or again, from the state file: servers that
- * run are adopted, those of a durable store that do not are started as they were, and every shard's
- * replicas are compared with one that is whole before they serve (lb/copy.h). No worker runs yet.
+ * run are adopted, those of a durable store that do not are started as they were, and so are those
+ * of a cluster without a database that ended in order; every shard's replicas are compared with one
+ * that is whole before they serve (lb/copy.h). No worker runs yet.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -58,11 +59,11 @@ static void restore_replicas(struct control *control, uint64_t uid, bool has_row
 
 /* A place that is to be taken by a new server, or by the same again (name). */
 static void restore_vacancy(struct control *control, const struct state_vacancy *from,
-                            bool has_rows)
+                            bool has_rows, bool keeps_name)
 {
     struct vacancy *vacancy =
         database_add_vacancy(&control->database, from->n_replicas, has_rows ? from->data_id : 0);
-    if (from->name && has_rows) {
+    if (from->name && keeps_name) {
         snprintf(vacancy->name, sizeof(vacancy->name), "%s", from->name);
         vacancy->id = from->id;
     }
@@ -81,8 +82,9 @@ static void restore_dead(struct control *control, const struct state_server *ser
                                   .id = server->id,
                                   .n_replicas = server->n_replicas,
                                   .replicas = server->replicas};
+    bool has_rows = control->database.durable && server->data_id != 0;
     if (server->n_replicas > 0 || server->data_id != 0)
-        restore_vacancy(control, &place, control->database.durable && server->data_id != 0);
+        restore_vacancy(control, &place, has_rows, has_rows);
 }
 
 static int restore_servers(struct control *control, struct operation *operation,
@@ -148,9 +150,17 @@ static void restore_database(struct control *control, const struct state *state)
     database->schema = *state->schema;
     for (size_t i = 0; i < state->n_shards; i++)
         database_add_shard(database, &state->shards[i], NULL);
-    for (size_t i = 0; i < state->n_vacancies; i++)
-        restore_vacancy(control, &state->vacancies[i],
-                        database->durable && state->vacancies[i].data_id != 0);
+}
+
+/* In a database a name goes with the rows that bear it; without one, with the server that an
+ * orderly end took. */
+static void restore_vacancies(struct control *control, const struct state *state)
+{
+    for (size_t i = 0; i < state->n_vacancies; i++) {
+        const struct state_vacancy *vacancy = &state->vacancies[i];
+        bool has_rows = control->database.durable && vacancy->data_id != 0;
+        restore_vacancy(control, vacancy, has_rows, has_rows || !state->schema);
+    }
 }
 
 static int boot_again(struct control *control, struct operation *operation,
@@ -159,6 +169,7 @@ static int boot_again(struct control *control, struct operation *operation,
     control->n_target = state->n_target;
     operation->n_members++; /* the loop itself: one lost at once must not end the boot within it */
     restore_database(control, state);
+    restore_vacancies(control, state);
     int rc = restore_servers(control, operation, state, err);
     if (rc != 0)
         return rc;
@@ -174,6 +185,7 @@ int operation_boot(struct control *control, const struct state *state, bool foun
 {
     struct operation *operation = operation_queue(control, OPERATION_BOOT, NULL);
     control->next_uid = state->next_uid;
+    control->booted = true;
     int rc =
         found ? boot_again(control, operation, state, err) : boot_anew(control, operation, err);
     if (rc != 0) {

@@ -323,6 +323,18 @@ int control_go_live(struct control *control, struct err *err)
     return 0;
 }
 
+/* Whether the state file stays: a start that failed, or did not get as far as to read it, forgets
+ * nothing of an earlier life; a database stays where its rows outlive their servers; without one,
+ * the servers come again under their names, once they have all served. */
+static bool keeps_state(const struct control *control, int code)
+{
+    if (control->resumed && (code != 0 || !control->booted))
+        return true;
+    if (control->database.configured)
+        return control->database.durable;
+    return code == 0 && (control->live || control->resumed) && control->n_target > 0;
+}
+
 void control_stop(struct control *control, bool kill, int code)
 {
     if (control->stopping) {
@@ -333,13 +345,14 @@ void control_stop(struct control *control, bool kill, int code)
         }
         return;
     }
+    control->keeps_state = keeps_state(control, code);
+    if (control->keeps_state && code == 0 && control->booted && !control->database.configured)
+        control_save_end(control);
     control->stopping = true;
     control->exit_code = code;
     ev_timer_stop(control->loop, &control->heartbeat);
     ev_timer_stop(control->loop, &control->round);
     ev_timer_stop(control->loop, &control->heal_timer);
-    /* Rows that outlive their servers are found again by the state file. */
-    control->keeps_state = control->database.configured && control->database.durable;
     copy_stop_all(control);
     digest_stop_all(control);
     operation_refuse_all(control, "the load balancer is ending");
@@ -484,6 +497,7 @@ static int boot(struct control *control, struct err *err)
     if (rc == 0 && control->config->state_dir)
         rc = state_open(control->config->state_dir, &control->mailbox, &arena, &state, &found,
                         &control->state_store, err);
+    control->resumed = rc == 0 && found;
     if (rc == 0)
         rc = check_store(control, &state, err);
     if (rc == 0 && control->config->store_private)

@@ -165,9 +165,11 @@ struct control {
     uint64_t last_heartbeat_ns;
     double heal_backoff_s; /* the last pause before a replacement was tried again */
     uint64_t heal_not_before_ns;
+    bool resumed;     /* there was a state file */
+    bool booted;      /* and it has been acted on, or its absence */
     bool live;        /* every server of the start serves, and the workers run */
     bool stopping;    /* told to end */
-    bool keeps_state; /* leaves rows or servers behind that the state file names */
+    bool keeps_state; /* the state file stays, for the next start */
     bool spares;      /* leaves servers of an earlier life serving */
     int exit_code;    /* what lb_run returns */
     struct err *err;
@@ -184,6 +186,9 @@ void control_publish(struct control *control);
 void control_publish_first(struct control *control);
 /* Has the state saved. */
 void control_save(struct control *control);
+/* The last time, in an orderly end without a database: its servers are places to be filled again.
+ */
+void control_save_end(struct control *control);
 
 /* control.c -------------------------------------------------------------------------------------
  */

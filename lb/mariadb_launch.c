@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/mem.h"
+#include "core/process.h"
 #include "core/rng.h"
 #include "lb/mariadb_private.h"
 
@@ -61,45 +62,23 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, const char *log_
     return code;
 }
 
-/* A session of its own: Ctrl-C is for the LB, which then stops it in order. No signal blocked or
- * ignored. Returns a positive errno. */
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    int code = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-                                                        POSIX_SPAWN_SETSIGDEF);
-    if (!code)
-        code = posix_spawnattr_setsigmask(attributes, &none);
-    if (!code)
-        code = posix_spawnattr_setsigdefault(attributes, &all);
-    return code;
-}
-
+/* Ctrl-C does not reach it: the LB then stops it in order. 0 or a negative errno. */
 static int spawn(const char *const *words, const char *log_path, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
     char *argv[MAX_WORDS + 1];
     size_t n = 0;
     for (; words[n]; n++)
         argv[n] = (char *)(uintptr_t)words[n];
     argv[n] = NULL;
-    int code = posix_spawn_file_actions_init(&actions);
+    int code = -posix_spawn_file_actions_init(&actions);
     if (code)
-        return -code;
-    code = posix_spawnattr_init(&attributes);
-    if (!code) {
-        code = set_descriptors(&actions, log_path);
-        if (!code)
-            code = set_attributes(&attributes);
-        if (!code)
-            code = posix_spawn(ret_pid, argv[0], &actions, &attributes, argv, environ);
-        posix_spawnattr_destroy(&attributes);
-    }
+        return code;
+    code = -set_descriptors(&actions, log_path);
+    if (!code)
+        code = process_spawn(argv[0], argv, &actions, ret_pid);
     posix_spawn_file_actions_destroy(&actions);
-    return -code;
+    return code;
 }
 
 static int launch(struct mariadb *mariadb, const char *const *words, struct err *err)

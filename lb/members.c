@@ -65,8 +65,10 @@ static bool id_taken(struct control *control, uint64_t id)
     return false;
 }
 
-/* CONTRACT.md, Names, ids, hashing: the number at the end of the name, if it is free. One past
- * int64 could not be written exactly in JSON, and counts as none. */
+/* CONTRACT.md, Names, ids, hashing: the number at the end of the name, if it is free; else a random
+ * six-digit one. A number past int64 could not be written exactly in JSON, and counts as none. The
+ * random one depends on --seed and on what was drawn before; it is drawn once, and the state file
+ * keeps it: an LB started again places by the id that the server has. */
 static uint64_t choose_id(struct control *control, const char *name)
 {
     uint64_t id;

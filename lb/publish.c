@@ -159,28 +159,35 @@ static void list_replicas(const struct control *control, uint64_t uid, struct ar
     }
 }
 
-/* One that starts is a vacancy still: should this LB end now, nobody could find it. */
-static void list_vacancy(const struct control *control, const struct member *member,
+/* One that starts is a vacancy still: should this LB end now, nobody could find it. So is, under
+ * its name, each that ends with the LB. */
+static void list_vacancy(const struct control *control, const struct member *member, bool named,
                          struct arena *arena, struct state *state)
 {
     struct state_vacancy *vacancy = &state->vacancies[state->n_vacancies++];
     vacancy->data_id = member->data_id;
-    vacancy->name = member->returning ? member->name : NULL;
+    vacancy->name = named || member->returning ? member->name : NULL;
     vacancy->id = member->id;
     list_replicas(control, member->uid, arena, &vacancy->replicas, &vacancy->n_replicas);
 }
 
-static void list_database(const struct control *control, size_t n_members, struct arena *arena,
-                          struct state *state)
+static void list_database(const struct control *control, struct arena *arena, struct state *state)
 {
     const struct database *database = &control->database;
-    size_t n = n_members;
     state->schema = &database->schema;
     state->store = control->config->store_name;
     state->shards = arena_zalloc(arena, database->n_shards + 1, sizeof(*state->shards));
     for (size_t i = 0; i < database->n_shards; i++)
         if (!database->shards[i]->operation)
             state->shards[state->n_shards++] = database->shards[i]->range;
+}
+
+/* Those there are, with room for as many as there are members. */
+static void list_vacancies(const struct control *control, size_t n_members, struct arena *arena,
+                           struct state *state)
+{
+    const struct database *database = &control->database;
+    size_t n = n_members;
     for (const struct vacancy *vacancy = database->vacancies; vacancy; vacancy = vacancy->next)
         n++;
     state->vacancies = arena_zalloc(arena, n + 1, sizeof(*state->vacancies));
@@ -203,10 +210,15 @@ static bool is_kept(const struct member *member)
     return !member->operation || member->operation->type == OPERATION_BOOT;
 }
 
-void control_save(struct control *control)
+static bool is_found_by_address(const struct member *member)
 {
-    if (!control->state_store || control->stopping)
-        return;
+    return member->state == MEMBER_CHECKING || member->state == MEMBER_FILLING ||
+           member->state == MEMBER_SERVING;
+}
+
+/* ends: the servers are about to be stopped, and are to come again. */
+static void save(struct control *control, bool ends)
+{
     struct arena arena;
     struct state state = {.next_uid = control->next_uid, .n_target = control->n_target};
     size_t most = 0;
@@ -216,13 +228,15 @@ void control_save(struct control *control)
     arena_init(&arena);
     state.servers = arena_zalloc(&arena, most + 1, sizeof(*state.servers));
     if (configured)
-        list_database(control, most, &arena, &state);
+        list_database(control, &arena, &state);
+    list_vacancies(control, most, &arena, &state);
     for (struct member *member = control->members; member; member = member->next) {
-        if (member->state == MEMBER_STARTING && configured && is_kept(member))
-            list_vacancy(control, member, &arena, &state);
-        if (!is_kept(member) ||
-            (member->state != MEMBER_CHECKING && member->state != MEMBER_FILLING &&
-             member->state != MEMBER_SERVING))
+        if (!is_kept(member))
+            continue;
+        bool starts = member->state == MEMBER_STARTING && (configured || member->returning);
+        if (starts || (ends && (member->state == MEMBER_STARTING || is_found_by_address(member))))
+            list_vacancy(control, member, ends, &arena, &state);
+        if (ends || !is_found_by_address(member))
             continue;
         struct state_server *server = &state.servers[state.n_servers++];
         *server = (struct state_server){.uid = member->uid,
@@ -236,4 +250,16 @@ void control_save(struct control *control)
     }
     state_save(control->state_store, &state, ++control->state_version);
     arena_done(&arena);
+}
+
+void control_save(struct control *control)
+{
+    if (control->state_store && !control->stopping)
+        save(control, false);
+}
+
+void control_save_end(struct control *control)
+{
+    if (control->state_store)
+        save(control, true);
 }

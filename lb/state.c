@@ -65,6 +65,10 @@ static void add_database(cJSON *root, const struct state *state)
     shard_print_all(state->shards, state->n_shards, state->schema->columns[0].name, &text);
     cJSON_AddRawToObject(root, "shards", buf_str(&text));
     buf_done(&text);
+}
+
+static void add_vacancies(cJSON *root, const struct state *state)
+{
     cJSON *vacancies = cJSON_AddArrayToObject(root, "vacancies");
     for (size_t i = 0; i < state->n_vacancies; i++) {
         const struct state_vacancy *vacancy = &state->vacancies[i];
@@ -106,6 +110,8 @@ static void print_state(const struct state *state, struct buf *out)
     }
     if (state->schema)
         add_database(root, state);
+    if (state->schema || state->n_vacancies > 0)
+        add_vacancies(root, state);
     json_print(out, root, true);
     cJSON_Delete(root);
 }
@@ -168,6 +174,24 @@ static int read_vacancy(const cJSON *object, const struct state *state, struct a
     return rc;
 }
 
+static int read_vacancies(const cJSON *array, struct arena *arena, struct state *ret_state,
+                          struct err *err)
+{
+    int n = cJSON_IsArray(array) ? cJSON_GetArraySize(array) : -1;
+    if (n < 0 || n > MAX_SAVED_SERVERS)
+        return err_set(err, -EINVAL, "\"vacancies\" is no array, or too many");
+    ret_state->vacancies = arena_zalloc(arena, (size_t)n + 1, sizeof(*ret_state->vacancies));
+    const cJSON *object;
+    cJSON_ArrayForEach (object, array) {
+        int rc = read_vacancy(object, ret_state, arena,
+                              &ret_state->vacancies[ret_state->n_vacancies], err);
+        if (rc != 0)
+            return rc;
+        ret_state->n_vacancies++;
+    }
+    return 0;
+}
+
 static int read_database(const cJSON *root, struct arena *arena, struct state *ret_state,
                          struct err *err)
 {
@@ -175,28 +199,12 @@ static int read_database(const cJSON *root, struct arena *arena, struct state *r
     int rc = schema_read(json_get(root, "schema"), schema, err);
     if (rc != 0)
         return rc;
-    const cJSON *shards = json_get(root, "shards"), *vacancies = json_get(root, "vacancies");
     ret_state->schema = schema;
     const char *store = json_get_string(root, "store");
     ret_state->store = store ? arena_strdup(arena, store) : NULL;
     ret_state->shards = arena_zalloc(arena, SHARD_MAX_SHARDS, sizeof(*ret_state->shards));
-    rc = shard_read_all(shards, schema->columns[0].name, ret_state->shards, SHARD_MAX_SHARDS,
-                        &ret_state->n_shards, err);
-    if (rc != 0)
-        return rc;
-    int n = cJSON_IsArray(vacancies) ? cJSON_GetArraySize(vacancies) : -1;
-    if (n < 0 || n > MAX_SAVED_SERVERS)
-        return err_set(err, -EINVAL, "\"vacancies\" is no array, or too many");
-    ret_state->vacancies = arena_zalloc(arena, (size_t)n + 1, sizeof(*ret_state->vacancies));
-    const cJSON *object;
-    cJSON_ArrayForEach (object, vacancies) {
-        rc = read_vacancy(object, ret_state, arena, &ret_state->vacancies[ret_state->n_vacancies],
-                          err);
-        if (rc != 0)
-            return rc;
-        ret_state->n_vacancies++;
-    }
-    return 0;
+    return shard_read_all(json_get(root, "shards"), schema->columns[0].name, ret_state->shards,
+                          SHARD_MAX_SHARDS, &ret_state->n_shards, err);
 }
 
 static int read_server(const cJSON *object, const struct state *state, struct arena *arena,
@@ -242,6 +250,8 @@ static int read_tree(const cJSON *root, struct arena *arena, struct state *ret_s
         rc = get_unsigned(root, "target", &target, err);
     if (rc == 0 && format == FORMAT_DATABASE)
         rc = read_database(root, arena, ret_state, err);
+    if (rc == 0 && (format == FORMAT_DATABASE || json_get(root, "vacancies")))
+        rc = read_vacancies(json_get(root, "vacancies"), arena, ret_state, err);
     if (rc != 0)
         return rc;
     const cJSON *servers = json_get(root, "servers");

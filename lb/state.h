@@ -7,7 +7,9 @@
  * store is durable. DIR/intents is the writer's (lb/intents.h). DIR/life counts the LB's lives
  * (lb/epoch.h); state_open() begins one.
  *
- * Format 1 knows servers; format 2 the database as well, and is written where there is one. */
+ * Format 1 knows servers, and places that wait for one; format 2 the database as well, and is
+ * written where there is one. After an orderly end of a cluster without a database the file names
+ * no servers, but a place for each under its name and id: the next start fills them. */
 #ifndef QUOIT_LB_STATE_H
 #define QUOIT_LB_STATE_H
 
@@ -39,7 +41,7 @@ struct state_server {
     struct state_replica *replicas;
 };
 
-/* A server that was dead, or not there yet. */
+/* A server that was dead, or not there yet, or that the LB took with it when it ended in order. */
 struct state_vacancy {
     uint64_t data_id;
     const char *name; /* it is to have this name and the id; NULL = any */
@@ -53,10 +55,11 @@ struct state {
     size_t n_target; /* servers the cluster is to have */
     size_t n_servers;
     struct state_server *servers;
-    const struct schema *schema; /* NULL: no database, hence none of the following */
+    const struct schema *schema; /* NULL: no database, hence no store and no shards */
     const char *store;           /* the name of that which keeps its rows; NULL: not told */
     size_t n_shards;
     struct shard *shards;
+    /* Also without a database, then without replicas. */
     size_t n_vacancies;
     struct state_vacancy *vacancies;
 };

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <assert.h>
 #include <ev.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -135,6 +136,37 @@ static const struct metric_def store_table[] = {
 static const struct metric_set store_metric_set = {"server", store_table, sizeof(uint64_t)};
 METRICS_REGISTER(store_metric_set);
 
+static const struct metric_def io_table[] = {
+    {"quoit_server_store_sync_seconds", METRIC_HISTOGRAM, "seconds",
+     "Each fdatasync of a store that syncs its own files (file): of its log, one for all that "
+     "wait, "
+     "and of its snapshots",
+     offsetof(struct store_io, syncs), 1e-9},
+    {"quoit_server_store_written_bytes_total", METRIC_COUNTER, "bytes",
+     "Written by such a store, to its log and to snapshots", offsetof(struct store_io, n_bytes), 0},
+    {0},
+};
+
+static const struct metric_set io_metric_set = {"server", io_table, sizeof(struct store_io)};
+METRICS_REGISTER(io_metric_set);
+
+/* Nothing for a store that does not know. */
+static void print_io(const struct store *store, struct buf *text)
+{
+    const void *copies[STORE_MAX_IO];
+    struct metric_row rows[STORE_MAX_IO];
+    char labels[STORE_MAX_IO][32];
+    if (store->n_io == 0)
+        return;
+    assert(store->n_io <= STORE_MAX_IO);
+    for (size_t i = 0; i < store->n_io; i++) {
+        snprintf(labels[i], sizeof(labels[i]), "part=\"%s\"", store->io[i].part);
+        copies[i] = &store->io[i];
+        rows[i] = (struct metric_row){labels[i], &copies[i], 1};
+    }
+    metrics_print(text, &io_metric_set, rows, store->n_io);
+}
+
 static void make_store_labels(struct server *server)
 {
     const struct store_spec *spec = server->config->store;
@@ -173,6 +205,7 @@ static void answer_metrics(struct server *server, struct httpd_exchange *exchang
     metrics_print(&text, &server_metric_set, &server_row, 1);
     print_requests(server, &text);
     metrics_print(&text, &store_metric_set, &store_row, 1);
+    print_io(server->service.store, &text);
     httpd_reply(exchange, 200, METRICS_CONTENT_TYPE, NULL, buf_head(&text), buf_len(&text));
     buf_done(&text);
 }

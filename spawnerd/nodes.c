@@ -105,6 +105,20 @@ void node_suspect(struct node *node)
 
 /* ---- who gets what ------------------------------------------------------------------------ */
 
+static bool is_eligible(const struct node *node)
+{
+    return node->is_ours && node->is_ready;
+}
+
+bool nodes_have_another(struct swarm *swarm, const struct node *node)
+{
+    for (size_t i = 0; i < swarm->n_nodes; i++)
+        if (&swarm->nodes[i] != node && is_eligible(&swarm->nodes[i]) &&
+            !node_is_suspect(&swarm->nodes[i]))
+            return true;
+    return false;
+}
+
 /* Those that can have a server: of the ones that can be trusted, or else of any that is ready. */
 static size_t choose_nodes(struct swarm *swarm, const struct node **chosen)
 {
@@ -113,7 +127,7 @@ static size_t choose_nodes(struct swarm *swarm, const struct node **chosen)
     for (int trusting = 0; trusting < 2 && n == 0; trusting++)
         for (size_t i = 0; i < swarm->n_nodes; i++) {
             const struct node *node = &swarm->nodes[i];
-            if (node->is_ours && node->is_ready && (trusting || !node_is_suspect(node)))
+            if (is_eligible(node) && (trusting || !node_is_suspect(node)))
                 chosen[n++] = node;
         }
     return n;
@@ -125,6 +139,19 @@ static bool waits(const struct container *container)
            !ev_is_active(&container->timer);
 }
 
+/* A server runs there that the LB, which watches it, has not given up: with its machine all of them
+ * fall silent. */
+static bool has_living_server(struct fleet *fleet, const struct node *node)
+{
+    const struct container *container;
+
+    TAILQ_FOREACH(container, &fleet->containers, link)
+    if (container->state == CONTAINER_RUNNING && container->owner == OWNER_RUNS &&
+        strcmp(container->node, node->id) == 0)
+        return true;
+    return false;
+}
+
 /* The one waits for its data's node to be cleared of suspicion, or of who has them still; the other
  * is told that there is no getting at them. */
 static void place_by_data(struct container *container, const struct stored *stored)
@@ -134,7 +161,10 @@ static void place_by_data(struct container *container, const struct stored *stor
     char why[CONTAINER_WHY_BYTES];
     bool is_suspect = node && node->is_ready && node_is_suspect(node);
 
-    bool has_time = container->n_tries < SERVICE_DATA_TRIES;
+    unsigned max_tries = is_suspect && has_living_server(container->fleet, node)
+                             ? SERVICE_DATA_TRIES_ALIVE
+                             : SERVICE_DATA_TRIES;
+    bool has_time = container->n_tries < max_tries;
     if (is_suspect ? has_time : container_waits_for_data(container)) {
         container_retry_later(container);
         return;

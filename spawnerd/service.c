@@ -19,7 +19,8 @@
 #include "spawnerd/swarm.h"
 
 #define MAX_RENAMES 3
-/* An agent that is alive takes a task up within a fraction of this. */
+/* An agent that is alive takes a task up within a fraction of this; where no other node could have
+ * the server, a busy one may take longer. */
 #define TAKE_UP_NS (3 * NS_PER_S)
 /* A removed task that has not ended on a node under suspicion counts as ended: longer than an end
  * in order takes. */
@@ -156,6 +157,13 @@ static void take_running(struct container *container, const cJSON *task)
                        container->fleet->config.network);
 }
 
+/* Giving up its node leads somewhere: to another one, or to a server that does without its data. */
+static bool can_go_elsewhere(const struct container *container, const struct node *node)
+{
+    return (container->data != 0 && !container->data_is_new) ||
+           nodes_have_another(container->fleet->swarm, node);
+}
+
 static void check_starting(struct container *container, const char *state)
 {
     struct node *node = node_of(container);
@@ -165,7 +173,8 @@ static void check_starting(struct container *container, const char *state)
     container->taken_up |= !waits;
     if (!node || !node->is_ready) {
         fail_start(container, -EHOSTDOWN, "it is down");
-    } else if (!container->taken_up && clock_now_ns() - container->since_ns > TAKE_UP_NS) {
+    } else if (!container->taken_up && clock_now_ns() - container->since_ns > TAKE_UP_NS &&
+               can_go_elsewhere(container, node)) {
         node_suspect(node);
         fail_start(container, -EHOSTUNREACH, "it does not answer");
     }

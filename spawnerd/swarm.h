@@ -22,8 +22,10 @@
 #include "spawnerd/container.h"
 
 #define NODE_NAME_BYTES 128
-/* How often one whose data's node is under suspicion asks for them: some 3 s. */
+/* How often one whose data's node is under suspicion asks for them: some 3 s; and some 15 s where
+ * other servers on it live, so that it is busy rather than dead. */
 #define SERVICE_DATA_TRIES 6
+#define SERVICE_DATA_TRIES_ALIVE 12
 
 struct node {
     char id[NODE_ID_BYTES];
@@ -61,6 +63,8 @@ struct node *nodes_find(struct swarm *swarm, const char *id);
 const char *nodes_name(struct swarm *swarm, const char *id);
 bool node_is_suspect(const struct node *node);
 void node_suspect(struct node *node);
+/* Another one may have servers, and can be trusted with one. */
+bool nodes_have_another(struct swarm *swarm, const struct node *node);
 /* A node for each container that has none yet (CLEARING, node ""), so that groups are apart. Those
  * whose data are somewhere are placed there, or fail. */
 void nodes_place(struct fleet *fleet);

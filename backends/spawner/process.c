@@ -2,10 +2,11 @@
  * port.
  *
  *   start ── posix_spawn, pidfd_open ──▶ STARTING ── "HOST:PORT\n" on the ready pipe ──▶ RUNNING
- *                                           │                                              │ ▲
- *                  pipe closed, timeout, stop                              pidfd readable  │ └
- * adopt ▼                                              ▼ FAILING ── pidfd readable, reaped ──▶
- * on_failed, on_exit
+ *                                           │                                          ▲   │
+ *                  pipe closed, timeout, stop                                      adopt   │
+ *                                           ▼                                              │
+ *                                        FAILING ── pidfd readable, reaped ──▶ on_failed   │
+ *                                                   pidfd readable, reaped ──▶ on_exit ◀───┘
  *
  * A process is held by its pidfd, never by its number, which the kernel gives to another as soon as
  * it is free: the pidfd turns readable at the exit, takes the signals and reaps. SIGCHLD and
@@ -325,50 +326,23 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, int ready_fd)
     return code;
 }
 
-/* A session of its own, so that Ctrl-C reaches the LB alone, and no blocked or ignored signal of
- * ours, which exec would hand on. Returns a positive errno. */
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none, all;
-
-    sigemptyset(&none);
-    sigfillset(&all);
-    int code = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-                                                        POSIX_SPAWN_SETSIGDEF);
-    if (!code)
-        code = posix_spawnattr_setsigmask(attributes, &none);
-    if (!code)
-        code = posix_spawnattr_setsigdefault(attributes, &all);
-    return code;
-}
-
-/* Starts the program; returns when it has been executed (glibc: vfork semantics), so that a missing
- * or unusable program is known here. 0 or a negative errno. */
+/* Starts the program. 0 or a negative errno. */
 static int spawn_program(const struct process_spawner *self, const struct spawner_request *request,
                          int ready_fd, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
 
-    int code = posix_spawn_file_actions_init(&actions);
+    int code = -posix_spawn_file_actions_init(&actions);
     if (code)
-        return -code;
-    code = posix_spawnattr_init(&attributes);
-    if (code) {
-        posix_spawn_file_actions_destroy(&actions);
-        return -code;
-    }
-    code = set_descriptors(&actions, ready_fd);
-    if (!code)
-        code = set_attributes(&attributes);
+        return code;
+    code = -set_descriptors(&actions, ready_fd);
     if (!code) {
         char **argv = make_argv(self, request);
-        code = posix_spawn(ret_pid, self->config.program, &actions, &attributes, argv, environ);
+        code = process_spawn(self->config.program, argv, &actions, ret_pid);
         free(argv);
     }
-    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
-    return -code;
+    return code;
 }
 
 /* Ends a child that cannot be watched, and waits for it: a moment, since it has only begun. The one

@@ -258,7 +258,7 @@ static void on_flush(struct flush_item *item)
 
 /* ---- open and close ---- */
 
-static void free_store(struct file_store *store)
+void file_store_free(struct file_store *store)
 {
     file_snapshot_done(store);
     file_log_done(store);
@@ -293,17 +293,22 @@ static int file_open(const void *params, const struct store_config *config, stru
     store->lock_fd = -1;
     store->flusher = config->flusher;
     store->flush.flush = on_flush;
+    store->io[FILE_IO_LOG].part = "log";
+    store->io[FILE_IO_SNAPSHOT].part = "snapshot";
+    store->base.io = store->io;
+    store->base.n_io = FILE_N_IO;
     file_log_init(store);
     file_snapshot_init(store);
     int rc = take_lock(store, err);
     if (rc == 0)
         rc = file_recovery_run(store, err);
     if (rc != 0) {
-        free_store(store);
+        file_store_free(store);
         return rc;
     }
     store->commit.sync = (enum wal_sync)store->params.sync;
     store->commit.interval_ns = store->params.interval_ns;
+    store->commit.io = &store->io[FILE_IO_LOG];
     store->commit.on_batch = file_log_on_batch;
     store->commit.context = store;
     rc = wal_commit_open(&store->commit, config->loop, store->log.done_seq);
@@ -313,7 +318,7 @@ static int file_open(const void *params, const struct store_config *config, stru
             wal_commit_close(&store->commit);
     }
     if (rc != 0) {
-        free_store(store);
+        file_store_free(store);
         return err_set_errno(err, rc, "cannot start a thread of the store");
     }
     *ret_store = &store->base;
@@ -331,7 +336,7 @@ static void file_close(struct store *base)
     file_log_flush(store);
     flusher_remove(store->flusher, &store->flush);
     wal_commit_close(&store->commit);
-    free_store(store);
+    file_store_free(store);
 }
 
 static void file_describe(const struct store *base, struct buf *out)

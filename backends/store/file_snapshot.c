@@ -16,6 +16,7 @@
 
 #include "backends/store/file_store.h"
 #include "backends/store/wal_io.h"
+#include "core/clock.h"
 #include "core/crc32c.h"
 #include "core/mem.h"
 
@@ -57,6 +58,31 @@ static void give_up(struct file_snapshot *snapshot)
     snapshot->fd = -1;
 }
 
+static struct store_io *io_of(const struct file_snapshot *snapshot)
+{
+    return &snapshot->store->io[FILE_IO_SNAPSHOT];
+}
+
+static int write_bytes(struct file_snapshot *snapshot, struct iovec *pieces, int n_pieces,
+                       uint64_t offset)
+{
+    uint64_t n_bytes = 0;
+    for (int i = 0; i < n_pieces; i++)
+        n_bytes += pieces[i].iov_len;
+    int rc = wal_io_write_all(snapshot->fd, pieces, n_pieces, offset);
+    if (rc == 0)
+        metric_bump_by(&io_of(snapshot)->n_bytes, n_bytes);
+    return rc;
+}
+
+static int sync_file(struct file_snapshot *snapshot)
+{
+    uint64_t start_ns = clock_now_ns();
+    int rc = wal_io->sync(snapshot->fd);
+    metric_observe_ns(&io_of(snapshot)->syncs, clock_now_ns() - start_ns);
+    return rc;
+}
+
 static int begin_file(struct file_snapshot *snapshot)
 {
     unsigned char header[WAL_FILE_HEADER_BYTES];
@@ -70,7 +96,7 @@ static int begin_file(struct file_snapshot *snapshot)
     snapshot->next_seq = 1;
     wal_file_header_put(WAL_SNAPSHOT, &(struct wal_file_header){.number = snapshot->start_seq},
                         header);
-    return wal_io_write_all(fd, &piece, 1, 0);
+    return write_bytes(snapshot, &piece, 1, 0);
 }
 
 static int write_piece(struct file_snapshot *snapshot)
@@ -88,12 +114,12 @@ static int write_piece(struct file_snapshot *snapshot)
         {.iov_base = header, .iov_len = sizeof(header)},
         {.iov_base = buf_head(&snapshot->records), .iov_len = n},
     };
-    int rc = wal_io_write_all(snapshot->fd, pieces, 2, snapshot->offset);
+    int rc = write_bytes(snapshot, pieces, 2, snapshot->offset);
     snapshot->next_seq += snapshot->n_records;
     snapshot->offset += sizeof(header) + n;
     snapshot->n_unsynced += n;
     if (rc == 0 && snapshot->n_unsynced >= SYNC_BYTES) {
-        rc = wal_io->sync(snapshot->fd);
+        rc = sync_file(snapshot);
         snapshot->n_unsynced = 0;
     }
     return rc;
@@ -133,7 +159,7 @@ static void work_on_end(struct wal_job *job)
     struct file_snapshot *snapshot = (struct file_snapshot *)job;
     int rc = write_piece(snapshot);
     if (rc == 0)
-        rc = wal_io->sync(snapshot->fd);
+        rc = sync_file(snapshot);
     if (rc == 0)
         rc = wal_io->rename(snapshot->temporary, snapshot->path);
     snapshot->code = rc;

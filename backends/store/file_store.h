@@ -119,8 +119,11 @@ struct file_found {
     uint64_t took_ns;
 };
 
+enum file_io { FILE_IO_LOG, FILE_IO_SNAPSHOT, FILE_N_IO };
+
 struct file_store {
-    struct store base; /* first member */
+    struct store base;             /* first member */
+    struct store_io io[FILE_N_IO]; /* each its thread's: the log's frames, the snapshots' */
     struct file_params params;
     char *dir;
     int lock_fd;
@@ -147,6 +150,8 @@ struct file_shard *file_store_find_shard(const struct file_store *store, uint64_
 struct file_shard *file_store_next_shard(const struct file_store *store, uint64_t number);
 /* Takes it out of `numbered` and frees it. */
 void file_store_free_shard(struct file_store *store, struct file_shard *shard);
+/* All of it, however far its opening has come; nothing may be under way. */
+void file_store_free(struct file_store *store);
 enum file_outcome { FILE_SETTLED, FILE_LOGGED, FILE_NO_ROOM };
 /* Checks, applies and logs a change: settled (->code is set), logged (on_done will be called), or
  * untouched for want of room in the log. */

@@ -40,6 +40,7 @@ static void sync_segment(struct wal_commit *commit)
             die(segment, "sync", rc);
         segment->is_dirty = false;
         commit->last_sync_ns = clock_now_ns();
+        metric_observe_ns(&commit->io->syncs, commit->last_sync_ns - start);
         atomic_fetch_add_explicit(&commit->sync_ns, commit->last_sync_ns - start,
                                   memory_order_relaxed);
         atomic_fetch_add_explicit(&commit->n_syncs, 1, memory_order_relaxed);
@@ -89,6 +90,7 @@ static struct wal_batch *write_frame(struct wal_commit *commit, struct wal_batch
     segment->end = end;
     segment->is_dirty = true;
     commit->written_seq += frame.n_records;
+    metric_bump_by(&commit->io->n_bytes, sizeof(header) + frame.n_bytes);
     atomic_fetch_add_explicit(&commit->n_frames, 1, memory_order_relaxed);
     return batch;
 }

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backends/store.h"
 #include "backends/store/wal_segment.h"
 #include "core/buf.h"
 #include "core/mailbox.h"
@@ -45,6 +46,7 @@ struct wal_commit {
     /* Set by the opener. */
     enum wal_sync sync;
     uint64_t interval_ns;
+    struct store_io *io;                                      /* bumped by the thread (ref) */
     void (*on_batch)(void *context, struct wal_batch *batch); /* on the loop, in order */
     void *context;
     /* The rest is the module's. */

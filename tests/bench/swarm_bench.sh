@@ -95,20 +95,15 @@ kill_containers() { # FILE MACHINE…
     done
 }
 
-all_ready() {
-    [ "$(docker node ls --format "{{.Status}}" | grep -c Ready)" = 3 ]
-}
-
-silence_machine() { # FILE MACHINE…
+take_death() { # FILE MACHINE…
     local begun file=$1
     shift
     choose_victim "$@"
     [ -n "$victim" ] || return 0
     begun=$(now_ns)
-    ip -n "${tag}0" link set "to$machine" down
+    silence_machine "$machine"
     take_healing "$file" "$victim" "$uid" "$begun"
-    ip -n "${tag}0" link set "to$machine" up
-    within 60 all_ready
+    wake_machine "$machine"
 }
 
 summary() { # TITLE
@@ -136,7 +131,7 @@ join_all
 swarm_up 3
 add_and_remove "$dir/start3"
 kill_containers "$dir/kill3" 2 3
-for ((i = 0; i < deaths; i++)); do silence_machine "$dir/death" 2 3; done
+for ((i = 0; i < deaths; i++)); do take_death "$dir/death" 2 3; done
 swarm_down
 echo "three machines"
 summary "create to serving" <"$dir/start3"

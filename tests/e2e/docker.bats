@@ -31,7 +31,7 @@ lost() { # NAME
 
 @test "from nothing to /home in containers, and down to nothing" {
     up memory
-    agree
+    within 30 agree
     [ "$(running | paste -sd ' ')" = "Server1 Server2 Server3" ]
     ask GET /home
     [ "$code" = 200 ] && [[ $body == '{"message":"Hello from Server: '[123]'","status":"successful"}' ]]
@@ -50,7 +50,7 @@ lost() { # NAME
     up memory
     ask POST /add --data-binary '{"n":2,"hostnames":["S5"]}'
     [ "$code" = 200 ]
-    agree
+    within 30 agree
     running | grep -qx S5
     [ "$(docker exec "$(of S5)" hostname)" = S5 ]
     [ "$(docker inspect --format '{{index .Config.Labels "quoit.id"}}' "$(of S5)")" = 5 ]
@@ -61,7 +61,7 @@ lost() { # NAME
     # the name is free again
     ask POST /add --data-binary '{"n":1,"hostnames":["S5"]}'
     [ "$code" = 200 ]
-    agree
+    within 30 agree
 }
 
 @test "a container may do little: no capability, no new privilege, nothing to write, no engine" {
@@ -122,7 +122,7 @@ lost() { # NAME
     crash "$(service lb-memory)"
     within 60 serving_quietly 3
     [ "$(docker ps --quiet --filter "label=quoit.cluster=$QUOIT_CLUSTER-memory" | sort)" = "$before" ]
-    agree
+    within 30 agree
     docker kill "$(of Server1)" >/dev/null
     within 15 lost Server1
     within 60 serving 3
@@ -135,7 +135,7 @@ lost() { # NAME
     crash "$(service spawner-memory)"
     within 60 eval '[ "$(docker inspect --format "{{.RestartCount}} {{.State.Running}}" "$(service spawner-memory)")" = "1 true" ]'
     stream_is_whole
-    agree
+    within 30 agree
     docker kill "$(of Server1)" >/dev/null
     within 15 lost Server1
     within 60 serving 3

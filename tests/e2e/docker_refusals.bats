@@ -59,8 +59,8 @@ nothing_is_left() {
     [ "$code" = 200 ]
 }
 
-@test "a name that a stranger has" {
-    start_spawner
+@test "a name that a stranger has, and more servers than there may be" {
+    start_spawner --max-servers 1
     start_host_lb --servers 0
     docker create --name "$(of S1)" "$QUOIT_IMAGE" >/dev/null
     ask POST /add --data-binary '{"n":1,"hostnames":["S1"]}'
@@ -69,6 +69,9 @@ nothing_is_left() {
     docker rm "$(of S1)" >/dev/null
     ask POST /add --data-binary '{"n":1,"hostnames":["S1"]}'
     [ "$code" = 200 ]
+    ask POST /add --data-binary '{"n":1,"hostnames":["S2"]}'
+    [ "$code" != 200 ] && [[ $body == *"server S2 cannot be made: there are 1 already"*'(--max-servers)'* ]]
+    [ "$(containers --all --quiet | wc -l)" = 1 ]
 }
 
 @test "no engine, no spawner" {

@@ -15,6 +15,12 @@ kill_lb() {
     within 2 gone "$LB_PID"
 }
 
+end_lb() {
+    kill -TERM "$LB_PID"
+    within 6 gone "$LB_PID"
+    within 2 eval '[ "$(n_marked)" -eq 0 ]'
+}
+
 # "NAME ID PID" of each server.
 who() {
     get /cluster | jq -r '.servers[] | select(.state == "serving") | "\(.name) \(.id) \(.pid) \(.address)"'
@@ -52,8 +58,9 @@ lb_ends() { # CODE WORDS OPTION…
     # servers get 2 s
     within 4 eval '[ "$(n_marked)" -eq 0 ]'
     exec {idle}>&-
-    # nothing is left to be adopted
-    [ ! -e "$dir/state/cluster.json" ]
+    # nothing is left to be adopted, but the names
+    jq -e '.servers == [] and [.vacancies[].name] == ["Server1", "Server2", "Server3"]' \
+        "$dir/state/cluster.json"
     # the exit code, of one started in the foreground
     : >"$dir/fore.ready"
     (within 10 [ -s "$dir/fore.ready" ] && kill -TERM "$(marked lb)") 3>&- &
@@ -414,4 +421,53 @@ ends_without_its_client() {
     kill -TERM "$LB_PID"
     within 5 eval '[ "$(n_marked)" -eq 0 ]'
     [ -z "$(ls -A "$dir/empty")" ]
+}
+
+@test "an LB that ended in order starts the same servers again: names, ids, N, what they own" {
+    start_lb --state "$dir/state" --key-from header:X-Key
+    # ids from names, and random ones: no number, one that is taken, one past int64
+    ask POST /add -d '{"n":5,"hostnames":["S5","x","y5","Server9223372036854775808","z99999999999999999999"]}'
+    ask DELETE /rm -d '{"n":1,"hostnames":["Server2"]}'
+    local before answers_before
+    [ "$(cluster id | sort -u | wc -l)" -eq 7 ]
+    get /cluster | jq -e '[.servers[] | select(.name | test("^(x|y5|Server9.*|z9.*)$")).id] |
+        length == 4 and all(. >= 100000 and . <= 999999)'
+    before=$(who | cut -d " " -f 1,2) answers_before=$(servers_of {200000..200039})
+    [ "$(wc -l <<<"$before")" -eq 7 ]
+    end_lb
+    [ "$(n_marked)" -eq 0 ]
+    # whatever --servers says
+    start_lb --state "$dir/state" --key-from header:X-Key --servers 2
+    [ "$(who | cut -d " " -f 1,2)" = "$before" ]
+    [ "$(servers_of {200000..200039})" = "$answers_before" ]
+    # killed then, it is adopted as ever
+    before=$(who)
+    kill_lb
+    start_lb --state "$dir/state" --key-from header:X-Key --listen "$LB"
+    [ "$(who)" = "$before" ]
+}
+
+@test "an LB told to end within its start forgets nothing of an earlier life" {
+    start_lb --state "$dir/state"
+    ask POST /add -d '{"n":1,"hostnames":["S5"]}'
+    end_lb
+    local before i
+    before=$(jq -c '[.vacancies[] | [.name, .id]]' "$dir/state/cluster.json")
+    [[ $before == *S5* ]]
+    for i in 0 0.005 0.01 0.02 0.05; do
+        (within 5 eval '[ -n "$(marked lb)" ]' && sleep "$i" &&
+            kill -TERM "$(marked lb)") 3>&- &
+        run_quoit lb --listen 127.0.0.1:0 --state "$dir/state"
+        within 5 eval '[ "$(n_marked)" -eq 0 ]'
+        [ "$(jq -c '[.vacancies[] | [.name, .id]]' "$dir/state/cluster.json")" = "$before" ]
+    done
+}
+
+@test "a start that fails before it has a server forgets nothing of an earlier life" {
+    mkdir -p "$dir/state"
+    echo '{"format":1,"next_uid":4,"target":2,"servers":[]}' >"$dir/state/cluster.json"
+    touch "$dir/state/mariadb" # where a folder is to be
+    run_quoit lb --listen 127.0.0.1:0 --store mysql --state "$dir/state"
+    [ "$status" -ne 0 ]
+    [ -e "$dir/state/cluster.json" ]
 }

@@ -219,3 +219,22 @@ END
     grep -qx 'quoit_server_pending_requests 0' <<<"$body"
     grep -q 'quoit_server_store_info{store="memory",durable="0",forgets="0"} 1' <<<"$body"
 }
+
+@test "a store that syncs its own files tells how often, how long, and what it wrote" {
+    # one in memory has nothing to tell
+    ask GET "http://$SERVER/metrics"
+    [[ $body != *quoit_server_store_sync* ]]
+    start_server --name Server1 --log-level warn --store file --data "$dir/data"
+    configure
+    say POST /write "{\"shard\":\"sh1\",\"data\":[$(row 1)]}"
+    ask GET "http://$SERVER/metrics"
+    local metric
+    for metric in 'sync_seconds_count{part="log"}' 'sync_seconds_sum{part="log"}' \
+        'written_bytes_total{part="log"}'; do
+        grep -F "quoit_server_store_$metric " <<<"$body" | grep -q ' [0-9.e-]*[1-9]' || {
+            echo "$metric: $body"
+            return 1
+        }
+    done
+    grep -qFx 'quoit_server_store_written_bytes_total{part="snapshot"} 0' <<<"$body"
+}

@@ -76,6 +76,20 @@ kill_machine() { # NUMBER
     end_processes "$1"
 }
 
+# As if its cable were pulled: what runs on it runs on, and nobody hears of it; and back in.
+silence_machine() { # NUMBER
+    ip -n "${tag}0" link set "to$1" down
+}
+
+wake_machine() { # NUMBER
+    ip -n "${tag}0" link set "to$1" up
+    within 60 all_ready
+}
+
+all_ready() {
+    [ "$(docker node ls --format "{{.Status}}" | grep -c Ready)" = "$ENGINES" ]
+}
+
 # Engine, shims, and what they started.
 end_processes() { # NUMBER
     local pid tries
@@ -103,7 +117,7 @@ swarm_engines() {
     make_net
     for ((i = 1; i <= ENGINES; i++)); do start_engine "$i"; done
     for ((i = 1; i <= ENGINES; i++)); do
-        within 30 eval "timeout 5 docker --host unix://$base/$i/socket version >/dev/null 2>&1" || {
+        within 60 eval "timeout 5 docker --host unix://$base/$i/socket version >/dev/null 2>&1" || {
             why="dockerd does not run in a network namespace: $(tail -n 1 "$base/$i/log")"
             return 0
         }
@@ -158,6 +172,7 @@ swarm_begin() {
     QUOIT_ADVERTISE=$(address 1)
     export QUOIT_ADVERTISE QUOIT_NETWORK=$QUOIT_CLUSTER QUOIT_PREFIX=$QUOIT_CLUSTER-
     LB=$(address 1):5000
+    left_before=$(swarm_leftovers 1 2 3 2>/dev/null || true) # of a test that failed
     cd "$BATS_TEST_DIRNAME/../.." || return 1
 }
 
@@ -185,9 +200,10 @@ join_all() {
     token=$(docker swarm join-token --quiet worker)
     for ((i = 2; i <= ENGINES; i++)); do
         [ "$(on "$i" info --format '{{.Swarm.LocalNodeState}}')" = active ] ||
-            on "$i" swarm join --token "$token" --advertise-addr "$(address "$i")" "$(address 1):2377" >/dev/null
+            on "$i" swarm join --token "$token" --advertise-addr "$(address "$i")" "$(address 1):2377" >/dev/null ||
+            true # one that takes long goes on in the background
     done
-    within 60 eval '[ "$(docker node ls --format "{{.Status}}" | grep -c Ready)" = 3 ]'
+    within 60 all_ready
 }
 
 swarm_up() { # [SERVERS]
@@ -206,12 +222,18 @@ swarm_down() {
     }
 }
 
+# Removes the volumes of a machine that no container has any more.
+no_volumes() { # NUMBER
+    on "$1" volume ls --quiet | xargs -r docker --host "unix://$base/$1/socket" volume rm >/dev/null 2>&1 || true
+    [ -z "$(on "$1" volume ls --quiet)" ]
+}
+
 # What is left of the cluster on a machine, and in the swarm.
 swarm_leftovers() { # NUMBER…
     local i
     for i in "$@"; do
-        on "$i" ps --all --format "machine $i: container {{.Names}} {{.Status}}"
-        on "$i" network ls --filter driver=overlay --format '{{.Name}}' | grep -v '^ingress$'
+        on "$i" ps --all --format "machine $i: container {{.Names}}"
+        on "$i" network ls --filter driver=overlay --format "machine $i: network {{.Name}}" | grep -v ' ingress$'
         on "$i" volume ls --format "machine $i: volume {{.Name}}"
     done
     docker service ls --format 'service {{.Name}}' 2>/dev/null
@@ -219,7 +241,7 @@ swarm_leftovers() { # NUMBER…
 }
 
 nothing_is_left() { # NUMBER…
-    [ -z "$(swarm_leftovers "$@")" ]
+    [ -z "$(swarm_leftovers "$@" | grep -vxF -f <(echo "$left_before"))" ]
 }
 
 # The servers' services, by name, sorted; on which machine the server of a name runs.

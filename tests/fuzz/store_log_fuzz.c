@@ -151,24 +151,13 @@ static int recover(struct file_store **ret_store, struct err *err)
 {
     struct file_store *store = mem_zalloc(1, sizeof(*store));
     store->dir = mem_strdup(dir);
+    store->lock_fd = -1;
     store->params.segment_bytes = SEGMENT_BYTES;
     store->params.snapshot_bytes = SEGMENT_BYTES;
     file_log_init(store);
     file_snapshot_init(store);
     *ret_store = store;
     return file_recovery_run(store, err);
-}
-
-static void forget(struct file_store *store)
-{
-    file_snapshot_done(store);
-    file_log_done(store);
-    while (store->n_numbered > 0)
-        file_store_free_shard(store, store->numbered[store->n_numbered - 1]);
-    free(store->numbered);
-    free(store->base.shards);
-    free(store->dir);
-    free(store);
 }
 
 /* All shards: a sum over numbers, names, counts and checksums, which must be those of the rows. */
@@ -245,20 +234,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!is_snapshot)
             assert(store->log.next_seq - 1 <= n_good && store->found.n_records <= n_good);
         uint64_t before = digest(&store->base), next_seq = store->log.next_seq;
-        forget(store);
+        file_store_free(store);
         assert(recover(&store, &err) == 0);
         assert(digest(&store->base) == before && store->log.next_seq == next_seq);
         assert(store->found.n_cut_bytes == 0);
         if (size % 16 == 0) {
             before = write_on();
-            forget(store);
+            file_store_free(store);
             assert(recover(&store, &err) == 0);
             assert(digest(&store->base) == before);
         }
     } else {
         assert(err.code == rc && strstr(err.message, dir));
     }
-    forget(store);
+    file_store_free(store);
     buf_done(&file);
     return 0;
 }

@@ -22,6 +22,9 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 
 #define PATIENCE_S 30.
+/* As long as an engine's. */
+#define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 /* ---- what the fleet tells, one line each --------------------------------------------------- */
 

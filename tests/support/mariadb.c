@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "core/mem.h"
+
 #define PATIENCE_S 30
 #define POLL_NS (20 * 1000 * 1000)
 
@@ -34,11 +36,17 @@ static const char *find_program(const char *const *paths)
     return *paths;
 }
 
-static const char *mariadbd_path(void)
+/* MySQL's mysqld, to be tested in place of MariaDB; NULL: MariaDB. */
+static const char *mysqld_path(void)
+{
+    return getenv("QUOIT_TEST_MYSQLD");
+}
+
+static const char *server_path(void)
 {
     static const char *const paths[] = {"/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd",
                                         "/usr/local/bin/mariadbd", NULL};
-    return find_program(paths);
+    return mysqld_path() ? mysqld_path() : find_program(paths);
 }
 
 static const char *install_path(void)
@@ -50,7 +58,7 @@ static const char *install_path(void)
 
 bool mariadb_bed_is_possible(void)
 {
-    return mariadbd_path() && install_path();
+    return mysqld_path() || (server_path() && install_path());
 }
 
 /* In the child: its output goes to the folder's log, and it dies with us. */
@@ -72,7 +80,7 @@ static void show_log(const struct mariadb_bed *bed)
     snprintf(path, sizeof(path), "%s/log", bed->dir);
     FILE *log = fopen(path, "r");
     while (log && fgets(line, sizeof(line), log))
-        print_error("mariadbd: %s", line);
+        print_error("database: %s", line);
     if (log)
         fclose(log);
 }
@@ -89,11 +97,13 @@ static void install(const struct mariadb_bed *bed)
                     "--skip-test-db",
                     "--skip-name-resolve",
                     NULL};
+    char *mysqld_argv[] = {(char *)(uintptr_t)mysqld_path(), defaults, "--initialize-insecure",
+                           NULL};
     int status;
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        execute(bed, argv);
+        execute(bed, mysqld_path() ? mysqld_argv : argv);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (status != 0)
         show_log(bed);
@@ -114,11 +124,12 @@ static void write_config(const struct mariadb_bed *bed)
     char path[MARIADB_BED_PATH_BYTES + 16], text[1024];
     snprintf(path, sizeof(path), "%s/my.cnf", bed->dir);
     snprintf(text, sizeof(text),
-             "[mariadbd]\nuser=%s\ndatadir=%s/data\ntmpdir=%s\nsocket=%s\npid-file=%s/"
+             "[mysqld]\nuser=%s\ndatadir=%s/data\ntmpdir=%s\nsocket=%s\npid-file=%s/"
              "pid\nskip-networking\n"
              "skip-name-resolve\ninnodb-buffer-pool-size=64M\ninnodb-log-file-size=32M\n"
-             "performance-schema=OFF\nmax-connections=200\n",
-             who_we_are(), bed->dir, bed->dir, bed->socket, bed->dir);
+             "performance-schema=OFF\nmax-connections=200\n%s",
+             who_we_are(), bed->dir, bed->dir, bed->socket, bed->dir,
+             mysqld_path() ? "mysqlx=OFF\nsecure-file-priv=NULL\n" : "");
     write_file(path, text);
 }
 
@@ -126,7 +137,8 @@ static MYSQL *connect_as_owner(const struct mariadb_bed *bed)
 {
     MYSQL *mysql = mysql_init(NULL);
     assert_non_null(mysql);
-    if (mysql_real_connect(mysql, NULL, who_we_are(), NULL, NULL, 0, bed->socket, 0))
+    const char *owner = mysqld_path() ? "root" : who_we_are();
+    if (mysql_real_connect(mysql, NULL, owner, NULL, NULL, 0, bed->socket, 0))
         return mysql;
     mysql_close(mysql);
     return NULL;
@@ -143,14 +155,14 @@ static void wait_until_it_answers(struct mariadb_bed *bed)
         nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     }
     show_log(bed);
-    fail_msg("mariadbd does not answer");
+    fail_msg("%s does not answer", server_path());
 }
 
 void mariadb_bed_start(struct mariadb_bed *bed, bool wait)
 {
     char defaults[MARIADB_BED_PATH_BYTES + 64];
     snprintf(defaults, sizeof(defaults), "--defaults-file=%s/my.cnf", bed->dir);
-    char *argv[] = {(char *)(uintptr_t)mariadbd_path(), defaults, NULL};
+    char *argv[] = {(char *)(uintptr_t)server_path(), defaults, NULL};
     assert_int_equal(bed->pid, 0);
     bed->pid = fork();
     assert_true(bed->pid >= 0);
@@ -237,4 +249,39 @@ void mariadb_bed_close(struct mariadb_bed *bed)
     mariadb_bed_kill(bed);
     snprintf(command, sizeof(command), "rm -rf -- '%s'", bed->dir);
     assert_int_equal(system(command), 0);
+}
+
+void mariadb_bed_open_store(struct mariadb_bed *bed, struct store_bed *store,
+                            const char *more_options)
+{
+    char *spec = mem_printf("%s%s", mariadb_bed_new_database(bed), more_options);
+    store_bed_open(store, spec);
+    free(spec);
+}
+
+static struct mariadb_bed *the_bed; /* of the tests that run */
+
+static int set_up(void **state)
+{
+    (void)state;
+    mariadb_bed_open(the_bed);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    mariadb_bed_close(the_bed);
+    return 0;
+}
+
+int mariadb_bed_run_tests(struct mariadb_bed *bed, const char *name, const struct CMUnitTest *tests,
+                          size_t n_tests)
+{
+    if (!mariadb_bed_is_possible()) {
+        print_message("mariadb-server is not installed: nothing tested\n");
+        return 0;
+    }
+    the_bed = bed;
+    return _cmocka_run_group_tests(name, tests, n_tests, set_up, tear_down);
 }

@@ -13,17 +13,7 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
-
-static cJSON *parse(const char *text)
-{
-    struct err err = {0, ""};
-    cJSON *tree = json_parse(text, strlen(text), &err);
-
-    if (tree == NULL)
-        fail_msg("refused: %s: %s", err.message, text);
-    assert_int_equal(err.code, 0);
-    return tree;
-}
+#include "tests/support/json_text.h"
 
 static void assert_refused_bytes(const char *text, size_t n, const char *says)
 {
@@ -50,30 +40,12 @@ static void assert_refused(const char *text, const char *says)
     assert_refused_bytes(text, strlen(text), says);
 }
 
-/* The tree printed, compact. Valid until the next call. */
-static const char *print(const cJSON *tree, bool indented)
-{
-    static struct buf out;
-
-    buf_clear(&out);
-    assert_int_equal(json_print(&out, tree, indented), 0);
-    return buf_str(&out);
-}
-
-static void assert_prints_the_same(const char *text)
-{
-    cJSON *tree = parse(text);
-
-    assert_string_equal(print(tree, false), text);
-    cJSON_Delete(tree);
-}
-
 /* ---- reading ---- */
 
 static void json_reads_every_kind_of_value(void **state)
 {
-    cJSON *tree = parse(" {\"s\":\"x\",\"n\":-1.5e2,\"t\":true,\"f\":false,\"z\":null,"
-                        "\"a\":[ 1 ,\t2\r\n],\"o\":{ } } \n");
+    cJSON *tree = json_text_parse(" {\"s\":\"x\",\"n\":-1.5e2,\"t\":true,\"f\":false,\"z\":null,"
+                                  "\"a\":[ 1 ,\t2\r\n],\"o\":{ } } \n");
 
     (void)state;
     assert_string_equal(json_get_string(tree, "s"), "x");
@@ -84,14 +56,14 @@ static void json_reads_every_kind_of_value(void **state)
     assert_int_equal(cJSON_GetArraySize(json_get(tree, "a")), 2);
     assert_true(cJSON_IsObject(json_get(tree, "o")));
     cJSON_Delete(tree);
-    cJSON_Delete(parse("0"));
-    cJSON_Delete(parse("\"\""));
-    cJSON_Delete(parse("[]"));
+    cJSON_Delete(json_text_parse("0"));
+    cJSON_Delete(json_text_parse("\"\""));
+    cJSON_Delete(json_text_parse("[]"));
 }
 
 static void json_get_is_case_sensitive_and_takes_anything(void **state)
 {
-    cJSON *tree = parse("{\"Key\":1,\"a\":[\"x\"]}");
+    cJSON *tree = json_text_parse("{\"Key\":1,\"a\":[\"x\"]}");
 
     (void)state;
     assert_non_null(json_get(tree, "Key"));
@@ -171,7 +143,7 @@ static void json_reads_a_text_that_ends_without_a_nul(void **state)
         tree = json_parse(copy, n, NULL);
         free(copy);
         assert_non_null(tree);
-        assert_true(strlen(print(tree, false)) == n);
+        assert_true(strlen(json_text_print(tree, false)) == n);
         cJSON_Delete(tree);
     }
 }
@@ -184,7 +156,7 @@ static void json_refuses_every_cut_of_a_document(void **state)
     (void)state;
     for (size_t n = 0; n < sizeof(text) - 1; n++)
         assert_refused_bytes(text, n, "JSON: ");
-    cJSON_Delete(parse(text));
+    cJSON_Delete(json_text_parse(text));
 }
 
 static void json_takes_numbers_of_the_grammar_only(void **state)
@@ -199,7 +171,7 @@ static void json_takes_numbers_of_the_grammar_only(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        assert_prints_the_same(good[i]);
+        json_text_assert_prints_itself(good[i]);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_refused(bad[i], "wanted");
 }
@@ -211,11 +183,11 @@ static void json_refuses_numbers_that_no_double_holds(void **state)
     (void)state;
     assert_refused("1e309", "a number too large for a double at byte 0");
     assert_refused("[1,-1e999]", "a number too large for a double at byte 3");
-    assert_prints_the_same("1.7976931348623157e308");
+    json_text_assert_prints_itself("1.7976931348623157e308");
     /* The longest number, and one digit more. */
     memset(text, '1', sizeof(text));
     text[JSON_MAX_NUMBER_BYTES] = '\0';
-    assert_prints_the_same(text);
+    json_text_assert_prints_itself(text);
     text[JSON_MAX_NUMBER_BYTES] = '1';
     text[JSON_MAX_NUMBER_BYTES + 1] = '\0';
     assert_refused(text, "a number of too many digits at byte 0");
@@ -230,7 +202,7 @@ static void json_depth_is_limited(void **state)
     memset(text, '[', JSON_MAX_DEPTH);
     memset(text + JSON_MAX_DEPTH, ']', JSON_MAX_DEPTH);
     text[2 * JSON_MAX_DEPTH] = '\0';
-    cJSON_Delete(parse(text));
+    cJSON_Delete(json_text_parse(text));
     memset(text, '[', JSON_MAX_DEPTH + 1);
     memset(text + JSON_MAX_DEPTH + 1, ']', JSON_MAX_DEPTH + 1);
     assert_refused_bytes(text, 2 * JSON_MAX_DEPTH + 2, "nesting too deep at byte 32");
@@ -245,13 +217,13 @@ static void json_depth_is_limited(void **state)
     for (size_t i = 1; i + 3 < 30000; i += 3)
         memcpy(deep + i, "[],", 3);
     memcpy(deep + 29998, "0]", 3);
-    cJSON_Delete(parse(deep));
+    cJSON_Delete(json_text_parse(deep));
 }
 
 static void json_strings_are_strict_utf8(void **state)
 {
     (void)state;
-    assert_prints_the_same(
+    json_text_assert_prints_itself(
         "\"Größe € \xf0\x9f\x98\x80 \xed\x9f\xbf \xee\x80\x80 \xf4\x8f\xbf\xbf\"");
     assert_refused("\"ab\xff\"", "malformed UTF-8 at byte 3");
     assert_refused("\"\xc0\x80\"", "malformed UTF-8 at byte 1");       /* overlong NUL */
@@ -267,7 +239,8 @@ static void json_strings_are_strict_utf8(void **state)
 
 static void json_escapes_are_decoded_and_paired(void **state)
 {
-    cJSON *tree = parse("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC\\ud83d\\uDE00\\uffff\"");
+    cJSON *tree =
+        json_text_parse("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC\\ud83d\\uDE00\\uffff\"");
 
     (void)state;
     assert_string_equal(cJSON_GetStringValue(tree),
@@ -304,7 +277,7 @@ static void json_refuses_a_key_twice_in_one_object(void **state)
     /* The first of several. */
     assert_refused("{\"z\":1,\"a\":1,\"z\":2,\"a\":2}", "\"z\" in one object at byte 13");
     /* The same key in other objects, or in another case, is none. */
-    assert_prints_the_same("{\"a\":{\"a\":{\"a\":1}},\"A\":[{\"a\":1},{\"a\":2}]}");
+    json_text_assert_prints_itself("{\"a\":{\"a\":{\"a\":1}},\"A\":[{\"a\":1},{\"a\":2}]}");
 }
 
 static void json_finds_a_duplicate_among_many_keys_fast(void **state)
@@ -370,7 +343,7 @@ static void json_int64_is_exact_over_the_whole_range(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        cJSON *tree = parse(good[i].text);
+        cJSON *tree = json_text_parse(good[i].text);
         int64_t value = 42;
 
         if (json_int64(tree, &value) != 0 || value != good[i].value)
@@ -397,7 +370,7 @@ static void json_int64_refuses_fractions_and_overflow(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        cJSON *tree = parse(bad[i]);
+        cJSON *tree = json_text_parse(bad[i]);
         int64_t value = 42;
 
         if (json_int64(tree, &value) != -ERANGE || value != 42)
@@ -408,7 +381,7 @@ static void json_int64_refuses_fractions_and_overflow(void **state)
 
 static void json_get_int64_tells_absent_from_wrong(void **state)
 {
-    cJSON *tree = parse("{\"n\":4,\"s\":\"4\",\"f\":4.5,\"z\":null,\"a\":[4]}");
+    cJSON *tree = json_text_parse("{\"n\":4,\"s\":\"4\",\"f\":4.5,\"z\":null,\"a\":[4]}");
     int64_t value = 42;
 
     (void)state;
@@ -450,181 +423,6 @@ static void json_int64_reads_nodes_made_by_hand(void **state)
     cJSON_Delete(tree);
 }
 
-/* ---- the digits in cJSON's hands ---- */
-
-static void json_numbers_keep_their_digits_through_cjson(void **state)
-{
-    cJSON *tree = parse("{\"n\":9223372036854775807,\"a\":[1.10,-0,1e2],\"s\":\"x\"}");
-    cJSON *copy = cJSON_Duplicate(tree, true);
-    cJSON *detached;
-    char *text;
-
-    (void)state;
-    assert_string_equal(json_get(tree, "n")->valuestring, "9223372036854775807");
-    assert_string_equal(cJSON_GetArrayItem(json_get(tree, "a"), 0)->valuestring, "1.10");
-    /* A duplicate has its own, and each is freed once (ASan sees to that). */
-    cJSON_Delete(tree);
-    assert_string_equal(print(copy, false),
-                        "{\"n\":9223372036854775807,\"a\":[1.10,-0,1e2],\"s\":\"x\"}");
-    detached = cJSON_DetachItemFromObjectCaseSensitive(copy, "n");
-    assert_string_equal(print(detached, false), "9223372036854775807");
-    cJSON_AddItemToArray(json_get(copy, "a"), detached);
-    cJSON_ReplaceItemInObjectCaseSensitive(copy, "s", cJSON_CreateNumber(3));
-    assert_string_equal(print(copy, false), "{\"a\":[1.10,-0,1e2,9223372036854775807],\"s\":3}");
-    /* cJSON's own printer and comparison still take such a tree. */
-    text = cJSON_PrintUnformatted(copy);
-    assert_non_null(strstr(text, "[1.1,"));
-    cJSON_free(text);
-    assert_true(cJSON_Compare(copy, copy, true));
-    cJSON_Delete(copy);
-}
-
-static void json_number_that_was_changed_is_its_new_value(void **state)
-{
-    cJSON *tree = parse("{\"n\":9223372036854775807}");
-    int64_t value;
-
-    (void)state;
-    cJSON_SetNumberValue(json_get(tree, "n"), 5);
-    assert_string_equal(print(tree, false), "{\"n\":5}");
-    assert_int_equal(json_get_int64(tree, "n", &value), 0);
-    assert_int_equal(value, 5);
-    cJSON_Delete(tree);
-}
-
-/* ---- making and printing ---- */
-
-static void json_adds_exact_integers(void **state)
-{
-    cJSON *tree = cJSON_CreateObject();
-
-    (void)state;
-    json_add_int64(tree, "min", INT64_MIN);
-    json_add_int64(tree, "max", INT64_MAX);
-    json_add_int64(tree, "zero", 0);
-    json_add_uint64(tree, "umax", UINT64_MAX);
-    assert_string_equal(print(tree, false),
-                        "{\"min\":-9223372036854775808,\"max\":9223372036854775807,\"zero\":0,"
-                        "\"umax\":18446744073709551615}");
-    cJSON_Delete(tree);
-}
-
-static void json_doubles_have_the_fewest_digits_and_are_never_nan(void **state)
-{
-    cJSON *tree = cJSON_CreateArray();
-    const double values[] = {
-        0.1,       1.0 / 3,          1e6,   1e15, 1e300, -2.5, 0, NAN, INFINITY,
-        -INFINITY, 9007199254740992, 5e-324};
-    cJSON *object = cJSON_CreateObject();
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-        cJSON_AddItemToArray(tree, json_double(values[i]));
-    assert_string_equal(print(tree, false),
-                        "[0.1,0.3333333333333333,1000000,1000000000000000,1e+300,-2.5,0,null,null,"
-                        "null,9007199254740992,5e-324]");
-    cJSON_Delete(tree);
-    json_add_double(object, "x", 0.30000000000000004);
-    json_add_double(object, "nan", NAN);
-    cJSON_AddItemToObject(object, "hand", cJSON_CreateNumber(NAN));
-    assert_string_equal(print(object, false),
-                        "{\"x\":0.30000000000000004,\"nan\":null,\"hand\":null}");
-    cJSON_Delete(object);
-}
-
-static void json_prints_indented_by_two(void **state)
-{
-    cJSON *tree = parse("{\"a\":[1,{\"b\":[]},{}],\"c\":\"x\"}");
-
-    (void)state;
-    assert_string_equal(print(tree, true), "{\n"
-                                           "  \"a\": [\n"
-                                           "    1,\n"
-                                           "    {\n"
-                                           "      \"b\": []\n"
-                                           "    },\n"
-                                           "    {}\n"
-                                           "  ],\n"
-                                           "  \"c\": \"x\"\n"
-                                           "}\n");
-    cJSON_Delete(tree);
-}
-
-static void json_print_past_the_maximum_leaves_the_buffer(void **state)
-{
-    static const char text[] = "{\"a\":[1,\"\\n\",true,null,false,1.5],\"b\":{\"c\":-2}}";
-    cJSON *tree = parse(text);
-    struct buf out;
-
-    (void)state;
-    for (size_t max = 1; max < sizeof(text); max++) {
-        buf_init(&out, max);
-        assert_int_equal(buf_append_str(&out, "x"), 0);
-        assert_int_equal(json_print(&out, tree, false), -EMSGSIZE);
-        assert_string_equal(buf_str(&out), "x");
-        buf_done(&out);
-    }
-    buf_init(&out, sizeof(text));
-    assert_int_equal(buf_append_str(&out, "x"), 0);
-    assert_int_equal(json_print(&out, tree, false), 0);
-    assert_string_equal(buf_str(&out) + 1, text);
-    buf_done(&out);
-    cJSON_Delete(tree);
-}
-
-static void json_escape_makes_a_string_of_any_bytes(void **state)
-{
-    struct buf out;
-    char all[256];
-    cJSON *tree;
-
-    (void)state;
-    buf_init(&out, 0);
-    assert_int_equal(json_escape(&out, "a\"\\/\b\f\n\r\t\x01\x1f\x7f€", 15), 0);
-    assert_string_equal(buf_str(&out), "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f€\"");
-    buf_clear(&out);
-    assert_int_equal(json_escape(&out, NULL, 0), 0);
-    assert_string_equal(buf_str(&out), "\"\"");
-    buf_clear(&out);
-    assert_int_equal(json_escape(&out, "x\xff\xe2\x82y\xed\xa0\x80\0", 9), 0);
-    assert_string_equal(buf_str(&out), "\"x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdy\xef\xbf\xbd"
-                                       "\xef\xbf\xbd\xef\xbf\xbd\\u0000\"");
-    buf_clear(&out);
-    for (int i = 0; i < 255; i++)
-        all[i] = (char)(i + 1);
-    assert_int_equal(json_escape(&out, all, 255), 0);
-    tree = json_parse(buf_head(&out), buf_len(&out), NULL);
-    assert_non_null(tree);
-    assert_memory_equal(cJSON_GetStringValue(tree), all, 127);
-    cJSON_Delete(tree);
-    buf_done(&out);
-}
-
-static void json_escape_past_the_maximum_leaves_the_buffer(void **state)
-{
-    struct buf out;
-
-    (void)state;
-    for (size_t max = 1; max < 10; max++) {
-        buf_init(&out, max);
-        assert_int_equal(buf_append_str(&out, "x"), 0);
-        assert_int_equal(json_escape(&out, "ab\n\xff", 4), -EMSGSIZE);
-        assert_string_equal(buf_str(&out), "x");
-        buf_done(&out);
-    }
-    buf_init(&out, 10);
-    assert_int_equal(buf_append_str(&out, "x"), 0);
-    assert_int_equal(json_escape(&out, "ab\n\xff", 4), 0);
-    assert_string_equal(buf_str(&out), "x\"ab\\n\xef\xbf\xbd\"");
-    buf_done(&out);
-}
-
-static void json_print_of_a_key_escapes_it(void **state)
-{
-    assert_prints_the_same("{\"a\\\"\\n\":\"\\\\\"}");
-    (void)state;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -646,15 +444,6 @@ int main(void)
         cmocka_unit_test(json_int64_refuses_fractions_and_overflow),
         cmocka_unit_test(json_get_int64_tells_absent_from_wrong),
         cmocka_unit_test(json_int64_reads_nodes_made_by_hand),
-        cmocka_unit_test(json_numbers_keep_their_digits_through_cjson),
-        cmocka_unit_test(json_number_that_was_changed_is_its_new_value),
-        cmocka_unit_test(json_adds_exact_integers),
-        cmocka_unit_test(json_doubles_have_the_fewest_digits_and_are_never_nan),
-        cmocka_unit_test(json_prints_indented_by_two),
-        cmocka_unit_test(json_print_past_the_maximum_leaves_the_buffer),
-        cmocka_unit_test(json_print_of_a_key_escapes_it),
-        cmocka_unit_test(json_escape_makes_a_string_of_any_bytes),
-        cmocka_unit_test(json_escape_past_the_maximum_leaves_the_buffer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

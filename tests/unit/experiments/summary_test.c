@@ -51,6 +51,32 @@ static void summary_gives_medians_and_ranges_of_each_point(void **state)
     run_fixture_close(&fixture);
 }
 
+/* Where a duration sets how many requests there are, what is expected goes by those there were. */
+static void summary_expects_shares_of_the_requests_that_were_made(void **state)
+{
+    static const char *const lasting[] = {"load.duration=2s", NULL};
+    (void)state;
+    run_fixture_open(&fixture, 3, lasting);
+    for (size_t i = 0; i < fixture.run.n_samples; i++)
+        if (fixture.run.samples[i].point == 0) {
+            struct sample *sample = &fixture.run.samples[i];
+            sample->n_ok = 20000 + 1000 * sample->repeat;
+            sample->n_errors = sample->repeat ? 0 : 9;
+        }
+    assert_int_equal(summary_make(&fixture.run, &summary, NULL), 0);
+    const struct summary_point *point = &summary.points[0];
+    assert_int_equal(point->requests, 21000);
+    assert_close(point->servers[0].expected, 2.1 * 759374. / 90);
+    assert_close(point->exact_most, point->servers[0].expected);
+    assert_true(point->exact_least < point->exact_most);
+    assert_close(point->exact_peak_to_mean, 3 * 759374. / 900000);
+    assert_int_equal(summary.points[1].requests, 0); /* nobody knows */
+    assert_true(isnan(summary.points[1].servers[0].expected));
+    assert_true(isnan(summary.points[1].exact_least) && isnan(summary.points[1].exact_most));
+    summary_done(&summary);
+    run_fixture_close(&fixture);
+}
+
 static void summary_adds_chi_squares_over_the_samples(void **state)
 {
     (void)state;
@@ -121,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(summary_gives_medians_and_ranges_of_each_point),
+        cmocka_unit_test(summary_expects_shares_of_the_requests_that_were_made),
         cmocka_unit_test(summary_adds_chi_squares_over_the_samples),
         cmocka_unit_test(summary_leaves_points_without_samples_empty),
         cmocka_unit_test(summary_takes_samples_that_nobody_answered),

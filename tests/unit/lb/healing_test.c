@@ -679,6 +679,32 @@ static void one_that_hangs_or_is_somebody_else_by_then_is_replaced(void **state)
     assert_true(lb_bed_was_stopped(bed, "Server3", NULL));
 }
 
+static void an_orderly_end_is_not_the_end_of_the_cluster(void **state)
+{
+    char command[128];
+
+    (void)state;
+    strcpy(dir, "/tmp/quoit-healing-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    lb_bed_config(bed)->state_dir = dir;
+    lb_bed_start(bed);
+    lb_bed_call(bed, "POST", "/add", "{\"n\":2,\"hostnames\":[\"A7\",\"x\"]}", NULL);
+    lb_bed_call(bed, "DELETE", "/rm", "{\"n\":1,\"hostnames\":[\"Server2\"]}", NULL);
+    for (int life = 0; life < 3; life++) {
+        lb_bed_tell_to_end(bed);
+        assert_int_equal(lb_bed_wait_end(bed), 0);
+        assert_int_equal(fake_world_n_orphans(), 0);
+        lb_bed_config(bed)->n_servers = 7; /* of a new cluster; this one is not */
+        lb_bed_start(bed);
+        assert_string_equal(lb_bed_rep(bed), "Server1 Server3 A7 x");
+        assert_int_equal(lb_bed_metric(bed, "quoit_lb_servers_target"), 4);
+    }
+    lb_bed_tell_to_end(bed);
+    assert_int_equal(lb_bed_wait_end(bed), 0);
+    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+    assert_int_equal(system(command), 0);
+}
+
 static void a_start_that_fails_leaves_them_and_the_state_as_they_are(void **state)
 {
     char message[512], path[128];
@@ -724,6 +750,7 @@ int main(void)
         TEST(a_replacement_that_is_somebody_else_never_serves),
         TEST(a_removed_server_is_not_replaced_when_it_dies),
         TEST(servers_of_an_earlier_life_are_adopted),
+        TEST(an_orderly_end_is_not_the_end_of_the_cluster),
         TEST(one_that_is_gone_by_then_is_replaced),
         TEST(all_may_be_gone_by_then),
         TEST(those_that_cannot_be_reached_are_replaced),

@@ -200,6 +200,32 @@ static void state_comes_back_as_it_was_saved(void **state)
     state_close(store, 0);
 }
 
+static void state_keeps_places_without_a_database(void **state)
+{
+    struct state_vacancy places[2] = {{.name = "Server1", .id = 1, .data_id = 0},
+                                      {.name = "x", .id = 123456, .data_id = 7}};
+    struct state loaded,
+        saved = {.next_uid = 9, .n_target = 3, .n_vacancies = 2, .vacancies = places};
+    struct state_store *store = open_store(&loaded, 0);
+
+    (void)state;
+    state_save(store, &saved, 1);
+    wait_for(1);
+    state_close(store, 0);
+    store = open_store(&loaded, 1);
+    assert_null(loaded.schema);
+    assert_int_equal(loaded.n_target, 3);
+    assert_int_equal(loaded.n_servers, 0);
+    assert_int_equal(loaded.n_vacancies, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(loaded.vacancies[i].name, places[i].name);
+        assert_int_equal(loaded.vacancies[i].id, places[i].id);
+        assert_int_equal(loaded.vacancies[i].data_id, places[i].data_id);
+        assert_int_equal(loaded.vacancies[i].n_replicas, 0);
+    }
+    state_close(store, 0);
+}
+
 static void state_tells_what_was_written(void **state)
 {
     struct state loaded, saved = example();
@@ -573,6 +599,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(state_of_a_new_directory_is_empty),
         TEST(state_comes_back_as_it_was_saved),
+        TEST(state_keeps_places_without_a_database),
         TEST(state_tells_what_was_written),
         TEST(state_writes_the_last_of_many),
         TEST(state_is_forgotten_when_nothing_is_left_to_adopt),

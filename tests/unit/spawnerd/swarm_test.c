@@ -234,6 +234,20 @@ static void replaces_on_another_node_than_the_one_that_fell_silent(void **state)
     assert_int_equal(fake_engine_n_containers(world->engine), 5);
 }
 
+static void waits_for_the_only_node_there_is(void **state)
+{
+    struct world *world = *state;
+
+    for (size_t node = 1; node < FAKE_NODES; node++)
+        fake_swarm_drain(world->engine, node);
+    fake_swarm_silence(world->engine, 0, false);
+    assert_int_equal(start(world, 1, "S1", 0), 0);
+    run_until(world, NULL, NULL, 3.5);
+    assert_false(was_told(world, "failed 1"));
+    fake_swarm_silence(world->engine, 0, true);
+    assert_non_null(strstr(wait_for(world, "failed 1"), "(127.8.0.1): it is down"));
+}
+
 static void gives_up_a_node_that_takes_nothing_up(void **state)
 {
     struct world *world = *state;
@@ -473,6 +487,39 @@ static void starts_nowhere_else_than_where_its_data_are(void **state)
         strstr(wait_for(world, "failed 3"), "the swarm knows of no node that has them"));
 }
 
+static void gives_up_data_on_a_node_that_says_nothing(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(start(world, 1, "S1", 12), 0);
+    wait_for(world, "started 1");
+    fake_swarm_silence(world->engine, fake_swarm_node_of(world->engine, "S1"), false);
+    fleet_stop(world->fleet, 1, 0);
+    assert_int_equal(start_on(world, 2, "S2", 12), 0);
+    assert_non_null(strstr(wait_for(world, "failed 2"), "which does not answer"));
+}
+
+static void waits_longer_for_data_where_another_server_lives(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(start(world, 1, "S1", 12), 0);
+    wait_for(world, "started 1");
+    size_t node = fake_swarm_node_of(world->engine, "S1");
+    start_and_wait(world, 2, "S2");
+    start_and_wait(world, 3, "S3");
+    start_and_wait(world, 4, "S4");
+    assert_int_equal(fake_swarm_node_of(world->engine, "S4"), node);
+    fake_swarm_silence(world->engine, node, false); /* its agent is slow, and S4 serves */
+    fleet_stop(world->fleet, 1, 0);
+    assert_int_equal(start_on(world, 5, "S5", 12), 0);
+    run_until(world, NULL, NULL, 4.);
+    assert_false(was_told(world, "failed 5"));
+    fake_swarm_wake(world->engine, node);
+    wait_for(world, "started 5");
+    assert_int_equal(fake_swarm_node_of(world->engine, "S5"), node);
+}
+
 static void waits_until_the_predecessor_lets_go_of_the_data(void **state)
 {
     struct world *world = *state;
@@ -504,6 +551,7 @@ int main(void)
         CLAIM_AWAY(uses_only_nodes_with_the_label),
         CLAIM(says_that_no_node_can_have_it),
         CLAIM(replaces_on_another_node_than_the_one_that_fell_silent),
+        CLAIM(waits_for_the_only_node_there_is),
         CLAIM(gives_up_a_node_that_takes_nothing_up),
         CLAIM(fails_a_start_whose_node_goes_down),
         CLAIM(says_that_the_image_is_missing_on_a_node),
@@ -520,6 +568,8 @@ int main(void)
         CLAIM(finds_what_runs_and_removes_what_was_half_made),
         CLAIM(starts_again_where_its_data_are),
         CLAIM(starts_nowhere_else_than_where_its_data_are),
+        CLAIM(gives_up_data_on_a_node_that_says_nothing),
+        CLAIM(waits_longer_for_data_where_another_server_lives),
         CLAIM(waits_until_the_predecessor_lets_go_of_the_data),
     };
     return cmocka_run_group_tests_name("swarm", tests, NULL, NULL);

@@ -5,39 +5,33 @@
 
 #include <cmocka.h>
 
-#include "backends/hash.h"
 #include "core/rng.h"
+#include "tests/support/hash_fixture.h"
 
-static struct hash_choice choice;
-
-static struct hash open_hash(const char *text)
+static int open_hash(void **state)
 {
-    struct err err = {0};
-    if (hash_choice_parse(text, &choice, &err) != 0)
-        fail_msg("%s: %s", text, err.message);
-    return choice.pair.request;
+    (void)state;
+    return hash_fixture_open("splitmix64");
 }
 
 /* The first two outputs of Vigna's splitmix64.c seeded with 0. */
 static void keys_have_the_published_values(void **state)
 {
     (void)state;
-    struct hash hash = open_hash("splitmix64");
+    struct hash hash = hash_fixture();
     assert_int_equal(hash_key(hash, 0), UINT64_C(0xe220a8397b1dcdaf));
     assert_int_equal(hash_key(hash, UINT64_C(0x9e3779b97f4a7c15)), UINT64_C(0x6e789e6aa1b965f4));
-    hash_choice_done(&choice);
 }
 
 static void points_do_not_confuse_member_and_replica(void **state)
 {
     (void)state;
-    struct hash hash = open_hash("splitmix64");
+    struct hash hash = hash_fixture();
     for (uint64_t i = 0; i < 100; i++) {
         assert_true(hash_point(hash, i, i + 1) != hash_point(hash, i + 1, i));
         assert_true(hash_point(hash, i, i) != hash_point(hash, 0, 0) || i == 0);
         assert_true(hash_point(hash, i, 0) != hash_key(hash, i));
     }
-    hash_choice_done(&choice);
 }
 
 static void a_seed_reorders_keys_far_apart(void **state)
@@ -45,7 +39,7 @@ static void a_seed_reorders_keys_far_apart(void **state)
     (void)state;
     struct hash_choice other;
     struct err err;
-    struct hash a = open_hash("splitmix64");
+    struct hash a = hash_fixture();
     assert_int_equal(hash_choice_parse("splitmix64:seed=1", &other, &err), 0);
     struct hash b = other.pair.request;
     /* were the seed only xored into the low bits, the sums over aligned blocks would be equal */
@@ -56,25 +50,23 @@ static void a_seed_reorders_keys_far_apart(void **state)
     }
     assert_true(sum_a != sum_b);
     hash_choice_done(&other);
-    hash_choice_done(&choice);
 }
 
 static void words_and_tail_of_bytes_are_chained(void **state)
 {
     (void)state;
-    struct hash hash = open_hash("splitmix64");
+    struct hash hash = hash_fixture();
     const unsigned char text[12] = {1, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 2, 0, 0};
     uint64_t expected = rng_mix64(rng_mix64(9) ^ 11);
     expected = rng_mix64(expected ^ UINT64_C(0x8000000000000001));
     expected = rng_mix64(expected ^ UINT64_C(0x0002ff));
     assert_int_equal(hash.ops->bytes(hash.params, text, 11, 9), expected);
-    hash_choice_done(&choice);
 }
 
 static void bytes_avalanche(void **state)
 {
     (void)state;
-    struct hash hash = open_hash("splitmix64");
+    struct hash hash = hash_fixture();
     struct rng rng;
     rng_seed(&rng, 4);
     enum { TRIALS = 2000 };
@@ -94,7 +86,6 @@ static void bytes_avalanche(void **state)
             assert_true(mean > 31.4 && mean < 32.6);
         }
     }
-    hash_choice_done(&choice);
 }
 
 int main(void)
@@ -106,5 +97,5 @@ int main(void)
         cmocka_unit_test(words_and_tail_of_bytes_are_chained),
         cmocka_unit_test(bytes_avalanche),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_hash, hash_fixture_close);
 }

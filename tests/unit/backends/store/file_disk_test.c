@@ -274,6 +274,48 @@ static void a_disk_that_fails_at_the_start_is_told(void **state)
 
 /* ---- group commit ---- */
 
+static uint64_t n_syncs_of(const struct store_io *io)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i <= METRIC_N_BOUNDS; i++)
+        n += __atomic_load_n(&io->syncs.counts[i], __ATOMIC_RELAXED);
+    return n;
+}
+
+static uint64_t n_bytes_of(const struct store_io *io)
+{
+    return __atomic_load_n(&io->n_bytes, __ATOMIC_RELAXED);
+}
+
+/* Through shims too. */
+static void syncs_and_bytes_are_counted(void **state)
+{
+    struct store_bed bed;
+    struct store_rows rows = {0};
+    (void)state;
+    store_bed_open(&bed, "delay:write=1us+file:segment=64K,snapshot=64K");
+    assert_int_equal(bed.store->n_io, 2);
+    const struct store_io *log = &bed.store->io[0], *snapshot = &bed.store->io[1];
+    assert_string_equal(log->part, "log");
+    assert_string_equal(snapshot->part, "snapshot");
+    struct store_shard *shard = store_bed_create(&bed, "sh1");
+    uint64_t n_syncs = n_syncs_of(log), n_bytes = n_bytes_of(log);
+    for (int64_t key = 0; key < 10; key++)
+        assert_int_equal(store_bed_insert_one(&bed, shard, key, "row"), 0);
+    assert_int_equal(n_syncs_of(log) - n_syncs, 10);
+    assert_true(log->syncs.sum_ns > 0);
+    assert_in_range(n_bytes_of(log) - n_bytes, 10 * 40, 10 * 400);
+    assert_int_equal(n_bytes_of(snapshot), 0);
+    store_rows_fill(&rows, 1000, 1, 1000, 1);
+    for (int i = 0; i < 100 && n_syncs_of(snapshot) == 0; i++)
+        assert_int_equal(store_bed_replace(&bed, shard, 1000, 2000, &rows), 0);
+    assert_true(n_syncs_of(snapshot) > 0);
+    assert_true(n_bytes_of(snapshot) > 1000 * 20);
+    assert_true(n_bytes_of(log) > 1000 * 20);
+    store_rows_free(&rows);
+    store_bed_close(&bed);
+}
+
 static void changes_that_wait_share_a_sync(void **state)
 {
     (void)state;
@@ -303,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(changes_that_wait_share_a_sync, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(syncs_and_bytes_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_writes_and_serves_reads, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(those_that_wait_for_room_are_told_one_by_one, set_up,

@@ -20,20 +20,6 @@
 
 static struct mariadb_bed mariadb;
 
-static int set_up_group(void **state)
-{
-    (void)state;
-    mariadb_bed_open(&mariadb);
-    return 0;
-}
-
-static int tear_down_group(void **state)
-{
-    (void)state;
-    mariadb_bed_close(&mariadb);
-    return 0;
-}
-
 struct doubt_bed {
     struct store_bed store;
     struct mysql_proxy *proxy;
@@ -232,10 +218,6 @@ int main(void)
         cmocka_unit_test(mysql_finds_out_what_a_failed_commit_did),
         cmocka_unit_test(mysql_commits_nothing_when_a_rollback_fails),
     };
-    if (!mariadb_bed_is_possible()) {
-        print_message("mariadb-server is not installed: nothing tested\n");
-        return 0;
-    }
-    return cmocka_run_group_tests_name("store: mysql, in doubt", tests, set_up_group,
-                                       tear_down_group);
+    return mariadb_bed_run_tests(&mariadb, "store: mysql, in doubt", tests,
+                                 sizeof(tests) / sizeof(*tests));
 }

@@ -29,20 +29,6 @@
 
 static struct mariadb_bed mariadb;
 
-static int set_up_group(void **state)
-{
-    (void)state;
-    mariadb_bed_open(&mariadb);
-    return 0;
-}
-
-static int tear_down_group(void **state)
-{
-    (void)state;
-    mariadb_bed_close(&mariadb);
-    return 0;
-}
-
 static void sleep_ms(unsigned ms)
 {
     usleep(ms * 1000);
@@ -217,9 +203,6 @@ int main(void)
         cmocka_unit_test(mysql_digests_what_is_there_when_earlier_changes_are_done),
         cmocka_unit_test(mysql_begins_when_a_killed_server_s_statements_are_done),
     };
-    if (!mariadb_bed_is_possible()) {
-        print_message("mariadb-server is not installed: nothing tested\n");
-        return 0;
-    }
-    return cmocka_run_group_tests_name("store: mysql, late", tests, set_up_group, tear_down_group);
+    return mariadb_bed_run_tests(&mariadb, "store: mysql, late", tests,
+                                 sizeof(tests) / sizeof(*tests));
 }
