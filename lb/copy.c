@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "lb/control.h"
 #include "lb/copy_private.h"
+#include "lb/epoch.h"
 #include "lb/shard_digest.h"
 #include "table/batch.h"
 
@@ -375,6 +376,7 @@ static void begin(struct copy *copy)
         copy->from = connect_to(control, source);
     }
     copy->to = connect_to(control, target);
+    copy->epoch = epoch_next();
     copy->n_rounds = 0;
     if (copy->wipe) {
         wipe(copy);
@@ -518,6 +520,8 @@ void copy_on_dirty(struct control *control, struct shard_letter *letter)
         return;
     }
     copy->phase = PHASE_CHANGES;
+    if (copy->held) /* no change of the shard is under way: what is unread of one came to nothing */
+        copy->epoch = epoch_next();
     if (letter->too_many)
         copy_push_range(copy, copy->shard->range.low, copy->shard->range.last);
     else

@@ -11,6 +11,12 @@
  * compared by GET /digest first, and gets only the pages that differ. What is compared at the end
  * is the count and the checksum of the whole shard.
  *
+ * What goes to the target bears an epoch (lb/epoch.h), a later one at each attempt, and of it the
+ * target's replica begins nothing that is earlier any more (copy=N, server/server.h): no page of an
+ * attempt that was given up, or of an LB that was killed, takes effect behind what is compared. A
+ * later one begins once the writer holds, when every change of the shard that was sent has been
+ * answered or given up: no such change does either.
+ *
  * A shard whose rows are nowhere READY is claimed instead: a `whole` replica (lb/database.h) is
  * taken as it is, and where there is none and none to come, the first one begins empty.
  *

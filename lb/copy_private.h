@@ -46,6 +46,7 @@ struct copy {
     struct control *control;
     struct table_shard *shard;
     uint64_t number;
+    uint64_t epoch;          /* of what goes to the target now */
     uint64_t source, target; /* uids; source 0: a claim */
     struct httpc *from, *to;
     enum copy_phase phase;

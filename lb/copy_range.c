@@ -1,6 +1,7 @@
 /* One range of a copy on its way: asked of the source, put into the target. And the requests that a
  * copy makes to the two. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,10 @@ static uint64_t epoch_of(struct control *control)
 int copy_ask(struct copy *copy, bool from_source, struct httpc_request *call, const char *path,
              const struct key_range *range, size_t n_rows)
 {
+    struct shard_age age = {.epoch = epoch_of(copy->control),
+                            .copy = from_source ? 0 : copy->epoch};
     return shard_ask(from_source ? copy->from : copy->to, call, path, copy->shard->range.name,
-                     range, n_rows, epoch_of(copy->control));
+                     range, n_rows, age);
 }
 
 int copy_send_batch(struct copy *copy, struct httpc_request *call, const char *bytes, size_t n)
@@ -35,9 +38,9 @@ int copy_send_batch(struct copy *copy, struct httpc_request *call, const char *b
     struct buf text;
     buf_init(&text, 0);
     buf_appendf(&text,
-                "POST /batch HTTP/1.1\r\nHost: quoit\r\nContent-Type: %s\r\n"
+                "POST /batch?copy=%" PRIu64 " HTTP/1.1\r\nHost: quoit\r\nContent-Type: %s\r\n"
                 "Content-Length: %zu\r\n\r\n",
-                BATCH_CONTENT_TYPE, n);
+                copy->epoch, BATCH_CONTENT_TYPE, n);
     buf_append(&text, bytes, n);
     int rc = httpc_send(copy->to, call, buf_head(&text), buf_len(&text));
     buf_done(&text);

@@ -252,7 +252,7 @@ static void ask(struct comparison *comparison, struct compared *compared)
         view->uid = member->uid;
         memcpy(view->server, member->name, sizeof(view->server));
         int rc = shard_ask(desk_of(comparison, member), &view->call, "/digest", shard->range.name,
-                           NULL, 0, 0);
+                           NULL, 0, (struct shard_age){0});
         if (rc != 0) {
             snprintf(view->error, sizeof(view->error), "%.70s", err_errno_text(rc));
             continue;

@@ -1,6 +1,7 @@
-/* Epochs: numbers that ascend over the connections of an LB and over its lives, so that a server
- * can tell what was sent over an earlier one (server/server.h). A count of lives, which STATE/life
- * keeps, and within each a count; no clock, for servers outlive the machine that the LB ran on. */
+/* Epochs: numbers that ascend over the connections of an LB, its copies and its lives, so that a
+ * server can tell what was sent by an earlier one (server/server.h). A count of lives, which
+ * STATE/life keeps, and within each a count; no clock, for servers outlive the machine that the LB
+ * ran on. */
 #ifndef QUOIT_LB_EPOCH_H
 #define QUOIT_LB_EPOCH_H
 

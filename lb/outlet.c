@@ -483,6 +483,12 @@ void outlet_free(struct outlet *outlet)
     free(outlet);
 }
 
+void outlet_set_epoch(struct outlet *outlet, uint64_t epoch)
+{
+    assert(epoch > outlet->epoch);
+    outlet->epoch = epoch;
+}
+
 void outlet_expire(struct outlet *outlet, uint64_t now_ns)
 {
     if (outlet->n_under_way > 0 && now_ns > outlet->waits_since_ns + outlet->config.timeout_ns)

@@ -11,7 +11,8 @@
  *
  * A batch bears the epoch of its connection (lb/epoch.h, server/server.h): once a server has
  * answered one, none of an earlier connection, nor of an earlier life of the LB, is begun there any
- * more, however late the server comes to read it. */
+ * more, however late the server comes to read it. A replica takes none that is earlier than the
+ * copy that filled it (lb/copy.h), so each snapshot begins a later epoch. */
 #ifndef QUOIT_LB_OUTLET_H
 #define QUOIT_LB_OUTLET_H
 
@@ -120,6 +121,8 @@ void outlet_free(struct outlet *outlet);
 void outlet_put(struct outlet *outlet, struct outlet_item *item, const char *text, size_t n);
 /* Breaks the connection; what is under way and gathered comes to OUTLET_LOST, at once. */
 void outlet_cut(struct outlet *outlet);
+/* What is sent from now on bears this epoch, which is later than any before. */
+void outlet_set_epoch(struct outlet *outlet, uint64_t epoch);
 /* To be called now and then: breaks the connection when a batch is overdue. */
 void outlet_expire(struct outlet *outlet, uint64_t now_ns);
 /* Items not done. */

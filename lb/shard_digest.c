@@ -8,17 +8,19 @@
 #include "core/json.h"
 
 int shard_ask(struct httpc *httpc, struct httpc_request *call, const char *path, const char *shard,
-              const struct key_range *range, size_t n_rows, uint64_t epoch)
+              const struct key_range *range, size_t n_rows, struct shard_age age)
 {
     char text[512];
-    char piece[128] = "", when[32] = "";
+    char piece[128] = "", epoch[32] = "", copy[32] = "";
     if (range)
         snprintf(piece, sizeof(piece), "&low=%" PRId64 "&last=%" PRId64 "&rows=%zu", range->low,
                  range->last, n_rows);
-    if (epoch > 0)
-        snprintf(when, sizeof(when), "&epoch=%" PRIu64, epoch);
-    int n = snprintf(text, sizeof(text), "GET %s?shard=%s%s%s HTTP/1.1\r\nHost: quoit\r\n\r\n",
-                     path, shard, piece, when);
+    if (age.epoch > 0)
+        snprintf(epoch, sizeof(epoch), "&epoch=%" PRIu64, age.epoch);
+    if (age.copy > 0)
+        snprintf(copy, sizeof(copy), "&copy=%" PRIu64, age.copy);
+    int n = snprintf(text, sizeof(text), "GET %s?shard=%s%s%s%s HTTP/1.1\r\nHost: quoit\r\n\r\n",
+                     path, shard, piece, epoch, copy);
     return httpc_send(httpc, call, text, (size_t)n);
 }
 

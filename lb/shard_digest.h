@@ -20,11 +20,16 @@ struct shard_digest {
     bool more;    /* there are rows behind it */
 };
 
+/* By what a server tells a late request (server/server.h); 0 each: by nothing. */
+struct shard_age {
+    uint64_t epoch; /* of all that goes to the server */
+    uint64_t copy;  /* of a copy to it, of this shard */
+};
+
 /* Sends GET PATH for the shard; of this range of keys and at most n_rows of them (0: no limit).
- * range NULL: of all. path: "/digest" or "/page". epoch: 0 = none (server/server.h). As
- * httpc_send(). */
+ * range NULL: of all. path: "/digest" or "/page". As httpc_send(). */
 int shard_ask(struct httpc *httpc, struct httpc_request *call, const char *path, const char *shard,
-              const struct key_range *range, size_t n_rows, uint64_t epoch);
+              const struct key_range *range, size_t n_rows, struct shard_age age);
 /* 0, or -EPROTO: that was no digest. */
 int shard_digest_read(const struct http_message *answer, struct shard_digest *ret_digest);
 /* Whether they speak of the same rows. */

@@ -9,6 +9,7 @@
 #include "core/err.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "lb/epoch.h"
 #include "lb/writer_parts.h"
 
 #define DEFAULT_TIMEOUT_NS (5 * NS_PER_S)
@@ -218,11 +219,15 @@ void writer_take(struct writer *writer, const struct snapshot *snapshot)
 {
     struct target **old = writer->targets;
     size_t n_old = writer->n_targets;
+    uint64_t epoch = epoch_next(); /* later than of the copies that filled its replicas */
     writer->snapshot = snapshot;
     writer->n_targets = snapshot->n_servers;
     writer->targets = mem_zalloc(snapshot->n_servers + 1, sizeof(*writer->targets));
-    for (size_t i = 0; i < snapshot->n_servers; i++)
+    for (size_t i = 0; i < snapshot->n_servers; i++) {
         writer->targets[i] = take_target(old, n_old, snapshot->servers[i].uid);
+        if (writer->targets[i])
+            outlet_set_epoch(writer->targets[i]->outlet, epoch);
+    }
     take_lanes(writer, snapshot);
     for (size_t i = 0; i < n_old; i++)
         if (old[i])

@@ -117,7 +117,8 @@ static bool has_texts(enum batch_op op)
 }
 
 /* Fills the op, submits it, or sets its refusal. Returns the replica for the next one's hint. */
-static struct replica *do_item(struct op *op, const struct item *item, struct replica *hint)
+static struct replica *do_item(struct op *op, const struct item *item,
+                               const struct request_age *age, struct replica *hint)
 {
     static const enum store_op ops[] = {
         [BATCH_INSERT] = STORE_INSERT,   [BATCH_UPDATE] = STORE_UPDATE,
@@ -128,6 +129,10 @@ static struct replica *do_item(struct op *op, const struct item *item, struct re
     struct replica *replica = find_replica(op, head->shard, hint);
     if (!replica)
         return NULL;
+    if (!replica_take_age(replica, age)) {
+        op->refusal = "a later copy of the shard was begun";
+        return replica;
+    }
     if (head->op == BATCH_DROP) {
         op_submit_drop(op, replica);
         return NULL; /* it may be gone */
@@ -209,12 +214,13 @@ void answer_batch(struct service *service, struct httpd_exchange *exchange)
 {
     struct err err = {0};
     struct frame frame = {0};
+    struct request_age age;
     struct replica *replica = NULL;
     struct job *job = job_new(service, exchange);
     struct http_view body = exchange->request->body;
     /* Rows point into the text, for as long as a store may take. */
     const char *text = arena_strndup(&job->arena, body.len > 0 ? body.at : "", body.len);
-    int rc = service_check_epoch(service, exchange->request, &err);
+    int rc = service_take_age(service, exchange->request, &age, &err);
     if (rc == 0)
         rc = read_frame(&job->arena, (struct http_view){text, body.len}, &frame, &err);
     if (rc == 0 && frame.n == 0)
@@ -227,6 +233,6 @@ void answer_batch(struct service *service, struct httpd_exchange *exchange)
     job->on_done = finish_batch;
     job_hold(job);
     for (size_t i = 0; i < frame.n; i++)
-        replica = do_item(&job->ops[i], &frame.items[i], replica);
+        replica = do_item(&job->ops[i], &frame.items[i], &age, replica);
     job_release(job);
 }

@@ -14,7 +14,7 @@
 /* shard, low, last and rows of the query into the job's one op. low … last may be left out: the
  * whole shard; rows 0 or left out: no limit. */
 static int begin_piece(struct job *job, const struct http_message *request, enum store_op what,
-                       struct err *err)
+                       uint64_t copy, struct err *err)
 {
     static const int64_t lowest = INT64_MIN, highest = INT64_MAX, none = 0;
     struct http_view name = http_query_value(request->query, "shard");
@@ -36,6 +36,8 @@ static int begin_piece(struct job *job, const struct http_message *request, enum
         rc = err_set(err, -EINVAL, "low=%lld is above last=%lld", (long long)low, (long long)last);
     if (rc == 0 && n_rows < 0)
         rc = err_set(err, -EINVAL, "rows=%lld is negative", (long long)n_rows);
+    if (rc == 0 && !replica_take_age(replica, &(struct request_age){.copy = copy}))
+        rc = err_set(err, -EALREADY, "a later copy of the shard was begun");
     if (rc != 0)
         return rc;
     job_set_ops(job, 1);
@@ -94,7 +96,7 @@ void answer_page(struct service *service, struct httpd_exchange *exchange)
 {
     struct err err = {0};
     struct job *job = job_new(service, exchange);
-    int rc = begin_piece(job, exchange->request, STORE_READ, &err);
+    int rc = begin_piece(job, exchange->request, STORE_READ, 0, &err);
     if (rc != 0) {
         job_refuse(job, rc, "%s", err.message);
         return;
@@ -128,10 +130,11 @@ static void finish_digest(struct job *job)
 void answer_digest(struct service *service, struct httpd_exchange *exchange)
 {
     struct err err = {0};
+    struct request_age age;
     struct job *job = job_new(service, exchange);
-    int rc = service_check_epoch(service, exchange->request, &err);
+    int rc = service_take_age(service, exchange->request, &age, &err);
     if (rc == 0)
-        rc = begin_piece(job, exchange->request, STORE_DIGEST, &err);
+        rc = begin_piece(job, exchange->request, STORE_DIGEST, age.copy, &err);
     if (rc != 0) {
         job_refuse(job, rc, "%s", err.message);
         return;

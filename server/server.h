@@ -23,7 +23,10 @@
  *                     A body that is no batch is 400 and changes nothing. At most 16 MiB.
  *                     POST /batch?epoch=N (N > 0): one with a lower N than any before it is 409 and
  *                     changes nothing, so that what was sent over a connection that broke cannot
- *                     take effect behind what was sent over the next
+ *                     take effect behind what was sent over the next.
+ *                     POST /batch?copy=N: of a copy of the shards that it names, which keep the
+ *                     highest N of a copy for as long as they are here; an operation of a batch
+ *                     with a lower copy=N, or epoch=N without one, is `refused`
  *   GET /page?shard=NAME&low=K&last=K&rows=N
  *                     the rows from low on as one `replace`: at most N of them (0, none: no
  *                     limit) and about 4 MiB. Its LAST is the asked one when nothing is left, then
@@ -33,7 +36,8 @@
  *                     {"shard":…,"rows":n,"checksum":"16 hex digits","last":K,"more":bool,
  *                     "status":"success"} of what such a page covers (without its 4 MiB), once
  *                     every change that was begun here before it is done. With epoch=N, as a
- *                     batch's: then nothing of an earlier epoch is begun any more
+ *                     batch's: then nothing of an earlier epoch is begun any more; with copy=N,
+ *                     as a copy's, the same of this shard
  *   GET /shards       {"schema":{…} or null,"shards":[{"shard":…,"rows":n,"checksum":…},…],
  *                     "status":"success"}, by name */
 #ifndef QUOIT_SERVER_SERVER_H

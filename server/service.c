@@ -75,16 +75,32 @@ void service_done(struct service *service)
     }
 }
 
-int service_check_epoch(struct service *service, const struct http_message *request,
-                        struct err *err)
+int service_take_age(struct service *service, const struct http_message *request,
+                     struct request_age *ret_age, struct err *err)
 {
     static const int64_t none = 0;
-    int64_t epoch;
+    int64_t epoch = 0, copy = 0;
     int rc = query_int64(request, "epoch", &none, &epoch, err);
-    if (rc != 0 || epoch <= 0)
+    if (rc == 0)
+        rc = query_int64(request, "copy", &none, &copy, err);
+    if (rc != 0)
         return rc;
-    if ((uint64_t)epoch < service->epoch)
+    *ret_age = (struct request_age){.epoch = epoch > 0 ? (uint64_t)epoch : 0,
+                                    .copy = copy > 0 ? (uint64_t)copy : 0};
+    if (ret_age->epoch == 0)
+        return 0;
+    if (ret_age->epoch < service->epoch)
         return err_set(err, -EALREADY, "it is of an earlier connection, or load balancer");
-    service->epoch = (uint64_t)epoch;
+    service->epoch = ret_age->epoch;
     return 0;
+}
+
+bool replica_take_age(struct replica *replica, const struct request_age *age)
+{
+    uint64_t epoch = age->copy > 0 ? age->copy : age->epoch;
+    if (epoch > 0 && epoch < replica->floor)
+        return false;
+    if (age->copy > 0)
+        replica->floor = age->copy;
+    return true;
 }

@@ -36,6 +36,8 @@ struct replica {
     struct store_shard *shard; /* (ref) */
     size_t n_users;            /* ops that were begun and are not settled */
     struct op *drop;           /* waits until there are none, or is under way; else NULL */
+    uint64_t floor;            /* the highest epoch of a copy: nothing of a lower one is begun. Kept
+                                  in memory alone: what this process has not read ends with it */
     UT_hash_handle hh;
 };
 
@@ -90,10 +92,16 @@ int service_init(struct service *service, struct store *store, const char *name,
                  const char *store_text, struct err *err);
 /* Closes the store, which finishes what is pending; what it then left unanswered is refused. */
 void service_done(struct service *service);
-/* Takes the epoch that a request's query names, if any. 0; -EALREADY: one with a later one was
- * here; -EINVAL: that is no number. */
-int service_check_epoch(struct service *service, const struct http_message *request,
-                        struct err *err);
+/* What a request's query says of when it was sent (server.h); 0: nothing. */
+struct request_age {
+    uint64_t epoch; /* epoch=N */
+    uint64_t copy;  /* copy=N: the epoch of a copy of the shards that it names */
+};
+
+/* Reads both, and takes the epoch. 0; -EALREADY: one with a later one was here; -EINVAL: that is no
+ * number. */
+int service_take_age(struct service *service, const struct http_message *request,
+                     struct request_age *ret_age, struct err *err);
 static inline bool service_is_idle(const struct service *service)
 {
     return service->jobs == NULL;
@@ -106,6 +114,8 @@ struct replica *replica_find(const struct service *service, const char *name, si
 /* The same, but also one that is being dropped. */
 struct replica *replica_find_any(const struct service *service, const char *name, size_t n);
 void replica_add(struct service *service, struct store_shard *shard);
+/* Whether a request of that age may be begun in the replica; one of a copy raises its floor. */
+bool replica_take_age(struct replica *replica, const struct request_age *age);
 
 /* ---- jobs: job.c ---- */
 

@@ -18,7 +18,8 @@
  *     ok ROWS          the shard's rows now (after absent and drop: 0)
  *     exists KEY       insert, absent: this key is there (the smallest such)
  *     missing KEY      update, delete
- *     refused REASON   could not be meant: unknown shard, a row that is not canonical
+ *     refused REASON   could not be meant: unknown shard, a row that is not canonical; or comes
+ *                      too late
  *     failed REASON    the store could not; nothing has changed
  *
  * POST /batch takes one; GET /page answers a piece of a shard as one `replace`, to be posted as it

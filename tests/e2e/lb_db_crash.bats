@@ -442,3 +442,28 @@ redone() {
     ask POST /batch --data-binary $'delete sh1 1\n'
     [ "$code $body" = '200 ok 0' ]
 }
+
+# As much of a dead LB's copy as can be in a server's socket: a page whose last byte is read late. Its
+# epoch is later than any that this LB has used, and earlier than the next one's.
+@test "a page of a killed LB's copy that is read after the next LB compared is refused" {
+    configured --state "$dir/state"
+    say POST /write "{\"data\":[$(row 1),$(row 2)]}"
+    [ "$code" = 200 ]
+    local life victim page late said
+    life=$(<"$dir/state/life")
+    victim=$(cluster address 'select(.name == "Server1")')
+    page='replace sh1 0 4095 0'
+    exec {late}<>"/dev/tcp/${victim%:*}/${victim##*:}"
+    printf 'POST /batch?copy=%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
+        $(((life << 30) + (1 << 29))) $((${#page} + 1)) "$page" >&"$late"
+    kill_lb
+    start_lb --servers 0 --state "$dir/state" --listen "$LB"
+    within 20 healed
+    printf '\n' >&"$late"
+    said=$(timeout 10 cat <&"$late")
+    exec {late}>&-
+    echo "$said"
+    [[ $said == *"refused a later copy of the shard was begun" ]]
+    get /cluster/digest | jq -e '.equal and .shards[0].replicas[0].rows == 2'
+    [ "$victim" = "$(cluster address 'select(.name == "Server1")')" ]
+}

@@ -56,6 +56,10 @@ bool lb_bed_answered(int fd);
 const char *lb_bed_home(struct lb_bed *bed, const char *headers);
 /* /rep's names joined by blanks: "Server1 Server2". Valid until the next call. */
 const char *lb_bed_rep(struct lb_bed *bed);
+/* How many these are. */
+size_t lb_bed_n_serving(struct lb_bed *bed);
+/* The cluster has its three servers again, and `lost` is not among them. */
+bool lb_bed_is_healed(struct lb_bed *bed, const char *lost);
 /* A metric without labels of /metrics; fails the test where there is none. */
 uint64_t lb_bed_metric(struct lb_bed *bed, const char *name);
 /* When the n-th (from 0) event of that step and server came, in ns of the monotonic clock; 0: none.

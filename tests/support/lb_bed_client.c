@@ -134,6 +134,24 @@ const char *lb_bed_rep(struct lb_bed *bed)
     return bed->text;
 }
 
+size_t lb_bed_n_serving(struct lb_bed *bed)
+{
+    const char *text = lb_bed_rep(bed);
+    size_t n = *text != '\0';
+
+    for (; *text; text++)
+        n += *text == ' ';
+    return n;
+}
+
+bool lb_bed_is_healed(struct lb_bed *bed, const char *lost)
+{
+    size_t n = lb_bed_n_serving(bed);
+    const char *at = strstr(bed->text, lost);
+
+    return n == 3 && !(at && (at[strlen(lost)] == ' ' || at[strlen(lost)] == '\0'));
+}
+
 uint64_t lb_bed_metric(struct lb_bed *bed, const char *name)
 {
     char *line = mem_printf("\n%s ", name);

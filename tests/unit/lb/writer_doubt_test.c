@@ -13,6 +13,7 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include "lb/epoch.h"
 #include "tests/support/writer_bed.h"
 
 /* The server's next n batches come to nothing, or, with `made`, their answers alone do. */
@@ -198,6 +199,24 @@ static void a_connection_that_broke_is_followed_by_a_later_epoch(void **state)
     assert_keys("5 6 7", "5 6 7", "");
 }
 
+/* A replica that the snapshot brings was filled by a copy: it takes nothing earlier than that. */
+static void each_snapshot_is_followed_by_a_later_epoch_than_the_copies_before_it(void **state)
+{
+    (void)state;
+    write_rows("a", 1, 5);
+    wait_all();
+    uint64_t copy = epoch_next();
+    assert_true(farm->servers[0]->epoch < copy);
+    farm_publish(farm, two_shards, 2, "");
+    snapshot = publisher_take(farm->publisher, 0);
+    writer_take(writer, snapshot);
+    write_rows("a", 1, 6);
+    wait_all();
+    assert_true(farm->servers[0]->epoch > copy);
+    assert_true(farm->servers[1]->epoch > copy);
+    assert_keys("5 6", "5 6", "");
+}
+
 /* ---- last replicas ----------------------------------------------------------------------------
  */
 
@@ -276,6 +295,7 @@ int main(void)
         TEST(rows_of_several_shards_are_taken_back_when_one_shard_is_silent),
         TEST(more_rows_than_can_be_taken_back_at_once_are_refused),
         TEST(a_connection_that_broke_is_followed_by_a_later_epoch),
+        TEST(each_snapshot_is_followed_by_a_later_epoch_than_the_copies_before_it),
         TEST(a_server_with_a_last_replica_is_not_fenced_but_its_failed_one_is_demoted),
         TEST(a_change_whose_makers_died_meanwhile_is_not_acknowledged),
         TEST(a_demotion_that_would_take_the_last_replica_is_not_acknowledged),

@@ -82,6 +82,8 @@ static void on_request(void *context, struct httpd_exchange *exchange)
         answer_batch(&bed->service, exchange);
     else if (http_view_equal(path, "/config"))
         answer_config(&bed->service, exchange);
+    else if (http_view_equal(path, "/digest"))
+        answer_digest(&bed->service, exchange);
     else
         answer_copy(&bed->service, exchange);
 }
@@ -226,6 +228,89 @@ static void a_client_that_left_is_answered_all_the_same(void **state)
     assert_int_equal(bed->service.counters.rows_written, 1);
 }
 
+/* ---- what is late ---- */
+
+#define PAGE(shard, key) "replace " shard " 0 9 1\n" key " 7\n{\"k\":" key "}\n"
+
+/* What the server says to a request; the store has done it all. */
+static const char *hear(struct bed *bed, const char *path, const char *body)
+{
+    forget(bed);
+    say(bed, path, body);
+    late_finish(&bed->late, bed->late.n_waiting);
+    turn(bed);
+    return bed->got;
+}
+
+static void assert_heard(struct bed *bed, const char *path, const char *body, const char *words)
+{
+    if (!strstr(hear(bed, path, body), words))
+        fail_msg("%s: no '%s' in '%s'", path, words, bed->got);
+}
+
+#define LATE "\r\n\r\nrefused a later copy of the shard was begun\n"
+
+static void a_page_of_an_earlier_copy_is_refused_once_a_later_one_has_asked(void **state)
+{
+    struct bed *bed = *state;
+    assert_heard(bed, "/batch?copy=20", PAGE("a", "1"), "\r\n\r\nok 1\n");
+    assert_heard(bed, "/batch?copy=20", PAGE("a", "2"), "\r\n\r\nok 1\n");
+    assert_heard(bed, "/digest?shard=a&copy=21", "", "\"rows\":1");
+    assert_heard(bed, "/batch?copy=20", PAGE("a", "3"), LATE);
+    assert_heard(bed, "/digest?shard=a&copy=20", "", "HTTP/1.1 409 ");
+    assert_heard(bed, "/digest?shard=a&epoch=1", "", "\"rows\":1");     /* of a source: no change */
+    assert_heard(bed, "/batch?copy=22", "delete a 8\n", "missing 8\n"); /* by a batch as well */
+    assert_heard(bed, "/batch?copy=21", "replace a 0 9 0\n", LATE);
+    assert_heard(bed, "/batch?copy=21", "drop a\n", LATE);
+    assert_heard(bed, "/copy", "{\"shards\":[\"a\"]}", "{\"a\":[{\"k\":2}],");
+    /* Copies of other shards have nothing to do with it. */
+    assert_heard(bed, "/batch?copy=1", PAGE("b", "1") PAGE("a", "1"),
+                 "\r\n\r\nok 1\nrefused a later copy");
+}
+
+static void a_page_that_is_with_the_store_is_done_before_a_later_copy_is_told_the_rows(void **state)
+{
+    struct bed *bed = *state;
+    say(bed, "/batch?copy=20", PAGE("a", "1"));
+    say(bed, "/digest?shard=a&copy=21", "");
+    assert_int_equal(bed->late.n_waiting, 2);
+    late_finish(&bed->late, 1);
+    late_finish(&bed->late, 1);
+    turn(bed);
+    assert_non_null(strstr(bed->got, "\r\n\r\nok 1\n"));
+    assert_non_null(strstr(bed->got, "\"rows\":1"));
+}
+
+static void a_change_that_was_sent_before_a_copy_is_refused_behind_it(void **state)
+{
+    struct bed *bed = *state;
+    assert_heard(bed, "/batch?epoch=20", PAGE("a", "1"), "ok 1\n");
+    assert_heard(bed, "/digest?shard=a&copy=30", "", "\"rows\":1");
+    /* Of this shard alone, and the server's own order of batches goes on as it was. */
+    assert_heard(bed, "/batch?epoch=29", "delete a 1\n" PAGE("b", "1"),
+                 "\r\n\r\nrefused a later copy of the shard was begun\nok 1\n");
+    assert_heard(bed, "/batch?epoch=28", "delete a 1\n", "HTTP/1.1 409 ");
+    assert_heard(bed, "/batch?epoch=31", "delete a 1\n", "\r\n\r\nok 0\n");
+    assert_heard(bed, "/batch?copy=30", PAGE("a", "4"), "ok 1\n");
+}
+
+static void what_says_nothing_of_its_age_is_done_and_what_says_nonsense_is_refused(void **state)
+{
+    static const char *const nonsense[] = {"x", "", "1.5", "9223372036854775808"};
+    struct bed *bed = *state;
+    assert_heard(bed, "/digest?shard=a&copy=9223372036854775807", "", "\"rows\":0");
+    assert_heard(bed, "/batch", PAGE("a", "1"), "ok 1\n");
+    assert_heard(bed, "/batch?copy=0", PAGE("a", "1"), "ok 1\n");
+    for (size_t i = 0; i < sizeof(nonsense) / sizeof(*nonsense); i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/batch?copy=%s", nonsense[i]);
+        assert_heard(bed, path, "delete a 1\n", "HTTP/1.1 400 ");
+        snprintf(path, sizeof(path), "/digest?shard=a&copy=%s", nonsense[i]);
+        assert_heard(bed, path, "", "HTTP/1.1 400 ");
+    }
+    assert_heard(bed, "/copy", "{\"shards\":[\"a\"]}", "{\"a\":[{\"k\":1}],");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +321,16 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_client_that_left_is_answered_all_the_same, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_page_of_an_earlier_copy_is_refused_once_a_later_one_has_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_page_that_is_with_the_store_is_done_before_a_later_copy_is_told_the_rows, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(a_change_that_was_sent_before_a_copy_is_refused_behind_it,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            what_says_nothing_of_its_age_is_done_and_what_says_nonsense_is_refused, set_up,
+            tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ struct doubt_bed {
 
 /* A store behind a proxy, with one connection and one row, 1, inserted alone as those of the tests
  * are. */
-static void open_bed(struct doubt_bed *bed)
+static void open_bed(struct doubt_bed *bed, const char *more_options)
 {
     char path[sizeof(mariadb.dir) + 16];
     memset(bed, 0, sizeof(*bed));
@@ -37,7 +37,7 @@ static void open_bed(struct doubt_bed *bed)
     snprintf(path, sizeof(path), "%s/proxy", mariadb.dir);
     bed->proxy = mysql_proxy_start(path, mariadb.socket);
     const char *rest = strchr(mariadb.spec, ',');
-    char *spec = mem_printf("mysql:socket=%s%s,connections=1,timeout=500ms", path, rest);
+    char *spec = mem_printf("mysql:socket=%s%s,connections=1%s", path, rest, more_options);
     store_bed_open(&bed->store, spec);
     free(spec);
     bed->shard = store_bed_create(&bed->store, "sh1");
@@ -86,7 +86,7 @@ static void mysql_finds_done_what_was_told_to_have_failed(void **state)
 {
     struct doubt_bed bed;
     (void)state;
-    open_bed(&bed);
+    open_bed(&bed, "");
     for (size_t i = 0; i < N_DOUBTFUL; i++) {
         mysql_proxy_lie(bed.proxy, (struct mysql_lie){.error = doubtful[i], .done = true});
         assert_int_equal(insert(&bed, 10 + (int64_t)i, ""), 0);
@@ -98,7 +98,7 @@ static void mysql_tells_an_error_once_it_has_found_nothing_done(void **state)
 {
     struct doubt_bed bed;
     (void)state;
-    open_bed(&bed);
+    open_bed(&bed, "");
     mysql_proxy_lie(bed.proxy, (struct mysql_lie){.error = ER_ERROR_DURING_COMMIT});
     assert_int_equal(insert(&bed, 10, "told by the proxy (error 1180)"), -EIO);
     mysql_proxy_lie(bed.proxy, (struct mysql_lie){.error = ER_DISK_FULL});
@@ -112,7 +112,7 @@ static void mysql_does_again_what_was_interrupted(void **state)
 {
     struct doubt_bed bed;
     (void)state;
-    open_bed(&bed);
+    open_bed(&bed, "");
     mysql_proxy_lie(bed.proxy, (struct mysql_lie){.error = ER_QUERY_INTERRUPTED});
     assert_int_equal(insert(&bed, 10, ""), 0);
     close_bed(&bed);
@@ -122,7 +122,7 @@ static void mysql_believes_at_once_what_cannot_come_of_a_commit(void **state)
 {
     struct doubt_bed bed;
     (void)state;
-    open_bed(&bed);
+    open_bed(&bed, "");
     unsigned n_clients = mysql_proxy_clients(bed.proxy);
     mysql_proxy_lie(bed.proxy, (struct mysql_lie){.error = ER_RECORD_FILE_FULL});
     assert_int_equal(insert(&bed, 10, "told by the proxy"), -ENOSPC);
@@ -137,7 +137,7 @@ static void mysql_says_that_nobody_knows_where_it_cannot_ask(void **state)
     struct doubt_bed bed;
     (void)state;
     for (int done = 0; done < 2; done++) {
-        open_bed(&bed);
+        open_bed(&bed, ",timeout=2s");
         mysql_proxy_lie(bed.proxy, (struct mysql_lie){.error = ER_ERROR_DURING_COMMIT,
                                                       .done = done == 1,
                                                       .then_away = true});
@@ -167,7 +167,7 @@ static void mysql_finds_out_what_a_failed_commit_did(void **state)
     struct doubt_bed bed;
     struct store_rows other = {0};
     (void)state;
-    open_bed(&bed);
+    open_bed(&bed, "");
     store_rows_fill(&other, 5, 2, 10, 1);
     mysql_proxy_lie(bed.proxy,
                     (struct mysql_lie){.query = "COMMIT", .error = ER_ERROR_DURING_COMMIT});
@@ -191,7 +191,7 @@ static void mysql_commits_nothing_when_a_rollback_fails(void **state)
     struct doubt_bed bed;
     struct store_rows other = {0};
     (void)state;
-    open_bed(&bed);
+    open_bed(&bed, "");
     store_rows_fill(&other, 5, 2, 10, 1);
     const unsigned errors[] = {ER_LOCK_DEADLOCK, ER_RECORD_FILE_FULL};
     for (int i = 0; i < 2; i++) {
