@@ -351,6 +351,7 @@ void control_stop(struct control *control, bool kill, int code)
     control->stopping = true;
     control->exit_code = code;
     ev_timer_stop(control->loop, &control->heartbeat);
+    ev_timer_stop(control->loop, &control->round);
     ev_timer_stop(control->loop, &control->heal_timer);
     copy_stop_all(control);
     digest_stop_all(control);
@@ -364,7 +365,17 @@ void control_stop(struct control *control, bool kill, int code)
     }
 }
 
+/* Not yet: the loop may have been held up for longer than the answers took, and these may lie
+ * unread. They are read in the turn that comes, before the round begins. */
 static void on_heartbeat_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)events;
+    struct control *control = timer->data;
+    ev_timer_again(loop, timer); /* libev would make up for the time at once: no round on a round */
+    ev_timer_start(loop, &control->round);
+}
+
+static void on_round_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
@@ -403,8 +414,10 @@ static void start_timers(struct control *control)
 {
     double interval_s = (double)control->config->heartbeat_ns * 1e-9;
     ev_timer_init(&control->heartbeat, on_heartbeat_timer, interval_s, interval_s);
+    ev_timer_init(&control->round, on_round_timer, 0., 0.);
+    ev_set_priority(&control->round, EV_MINPRI); /* behind what is read in the same turn */
     ev_init(&control->heal_timer, on_heal_timer);
-    control->heartbeat.data = control->heal_timer.data = control;
+    control->heartbeat.data = control->round.data = control->heal_timer.data = control;
     ev_timer_start(control->loop, &control->heartbeat);
     control->last_heartbeat_ns = clock_now_ns();
     watch_signal(control, &control->on_term, SIGTERM);

@@ -160,6 +160,7 @@ struct control {
     struct private_db private_db;
     uint64_t state_version, saved_version;
     struct ev_timer heartbeat, heal_timer;
+    struct ev_timer round; /* of heartbeats: a turn after `heartbeat` rang */
     struct ev_signal on_term, on_int;
     uint64_t last_heartbeat_ns;
     double heal_backoff_s; /* the last pause before a replacement was tried again */

@@ -131,8 +131,6 @@ void health_round(struct control *control)
     /* If this loop itself was late (the machine slept, the LB was stopped), the silence is ours. */
     bool on_time = now_ns - control->last_heartbeat_ns < 2 * control->config->heartbeat_ns;
     control->last_heartbeat_ns = now_ns;
-    if (!on_time) /* libev would make up for the round at once, before the answers are read */
-        ev_timer_again(control->loop, &control->heartbeat);
     for (struct member *member = control->members, *next; member; member = next) {
         next = member->next; /* nothing is freed within a round, but a replacement may be added */
         if (member->state == MEMBER_DRAINING && now_ns > member->drain_deadline_ns)

@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2034 # lb is for the scripts
-# What the benchmarks of clusters share; to be sourced after `set -euo pipefail`. NAME is the
+# shellcheck shell=bash disable=SC2034 # lb, address are for the scripts
+# What the benchmarks share; to be sourced after `set -euo pipefail`. NAME is the
 # script's, for what it has to say.
 
 die() {
@@ -34,7 +34,10 @@ begin() {
 
 end() {
     local pid
-    for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do
+        kill -TERM "$pid" 2>/dev/null || true
+        kill -CONT "$pid" 2>/dev/null || true # one that a benchmark had stopped
+    done
     wait
     rm -rf "$dir"
 }
@@ -47,4 +50,14 @@ start_lb() { # PROGRAM OPTION…: sets $lb
     pids+=($!)
     read -r address <"$dir/ready"
     lb=http://$address
+}
+
+start_server() { # PROGRAM OPTION…: a server alone; sets $server_pid and $address
+    local program=$1
+    shift
+    mkfifo "$dir/ready"
+    "$program" server --listen 127.0.0.1:0 --ready-fd 9 --log-level error "$@" 9>"$dir/ready" &
+    server_pid=$!
+    pids+=("$server_pid")
+    read -r address <"$dir/ready"
 }

@@ -8,28 +8,16 @@
 # JSON's percentiles (of the histogram) stand beside element ⌈p/100·n⌉ of the sorted latencies that
 # --latencies wrote. Exit code 1 when any differs by more than 0.1 % of its value, or a count does.
 set -euo pipefail
+NAME=hist_bench
+# shellcheck source=tests/bench/bench.bash
+source "$(dirname "$0")/bench.bash"
 
 program=$(realpath "$1")
 requests=${2:-200000}
 case "$requests" in '' | *[!0-9]*) echo "REQUESTS is a whole number" >&2; exit 2 ;; esac
-command -v jq >/dev/null || { echo "hist_bench: jq is missing" >&2; exit 1; }
-
-dir=$(mktemp -d)
-server_pid=
-clean_up() {
-    if [ -n "$server_pid" ]; then
-        kill -CONT "$server_pid" 2>/dev/null || true
-        kill -TERM "$server_pid" 2>/dev/null || true
-    fi
-    wait
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-
-mkfifo "$dir/ready"
-"$program" server --listen 127.0.0.1:0 --name Server1 --log-level error --ready-fd 9 9>"$dir/ready" &
-server_pid=$!
-read -r address <"$dir/ready"
+need jq jq
+begin
+start_server "$program" --name Server1
 
 # compare WHAT: $dir/load.json beside $dir/latencies.
 compare() {

@@ -9,6 +9,9 @@
 # flight in both, so that four feel the stall and the others wait for their turn, which only the
 # intended start knows of. Nothing else should run.
 set -euo pipefail
+NAME=stall_demo
+# shellcheck source=tests/bench/bench.bash
+source "$(dirname "$0")/bench.bash"
 
 program=$(realpath "$1")
 rate=${2:-1000}
@@ -17,24 +20,9 @@ stall_ms=${4:-500}
 for number in "$rate" "$seconds" "$stall_ms"; do
     case "$number" in '' | *[!0-9]*) echo "stall_demo: '$number' is no whole number" >&2; exit 2 ;; esac
 done
-command -v jq >/dev/null || { echo "stall_demo: jq is missing" >&2; exit 1; }
-
-dir=$(mktemp -d)
-server_pid=
-clean_up() {
-    if [ -n "$server_pid" ]; then
-        kill -CONT "$server_pid" 2>/dev/null || true
-        kill -TERM "$server_pid" 2>/dev/null || true
-    fi
-    wait
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-
-mkfifo "$dir/ready"
-"$program" server --listen 127.0.0.1:0 --ready-fd 9 --log-level error 9>"$dir/ready" &
-server_pid=$!
-read -r address <"$dir/ready"
+need jq jq
+begin
+start_server "$program"
 
 # Runs one load, the server being stopped in its middle.
 stalled() { # NAME OPTION…

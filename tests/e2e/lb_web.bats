@@ -239,16 +239,16 @@ routes_by_the_map() { # "ID…" KEY…
     [ "$(join "$dir/shares" "$dir/counted" | awk '($2 - $3) ^ 2 < 1' | wc -l)" -eq 3 ]
 }
 
-# Five requests with the key in header, query and path, each over a connection of its own: one
-# server's count rises by five and no other's. Nowhere but in the counts is seen who got a path that
+# 20 requests with the key in header, query and path, each over a connection of its own: one server's
+# count rises by 20 and no other's. Nowhere but in the counts is seen who got a path that
 # no server has.
 sticks() { # KEY
     local before
     before=$(cluster requests)
-    curl -sS --noproxy '*' --max-time 10 -H 'Connection: close' -H "X-Key: $1" \
-        "http://$LB/$1?id=$1&n=[1-5]" >"$dir/answers"
+    curl -sS --noproxy '*' --max-time 60 -H 'Connection: close' -H "X-Key: $1" \
+        "http://$LB/$1?id=$1&n=[1-20]" >"$dir/answers"
     paste <(echo "$before") <(cluster requests) | awk '$2 > $1 { print $2 - $1 }' >"$dir/rises"
-    [ "$(<"$dir/rises")" = 5 ]
+    [ "$(<"$dir/rises")" = 20 ]
 }
 
 @test "the same key finds the same server again, by header, query, path and client" {
@@ -372,7 +372,7 @@ sticks() { # KEY
     start_lb --servers 2
     local i pids=()
     for i in {1..8}; do
-        curl -sS --noproxy '*' --max-time 10 -X POST "http://$LB/add" -d "{\"n\":1,\"hostnames\":[\"C$i\"]}" \
+        curl -sS --noproxy '*' --max-time 60 -X POST "http://$LB/add" -d "{\"n\":1,\"hostnames\":[\"C$i\"]}" \
             -o "$dir/answer.$i" -w '%{http_code}\n' >"$dir/code.$i" 3>&- &
         pids+=($!)
     done
@@ -383,7 +383,7 @@ sticks() { # KEY
     serving 10
     # of two who take the same name one gets it
     for i in 1 2; do
-        curl -sS --noproxy '*' --max-time 10 -X POST "http://$LB/add" -d '{"n":1,"hostnames":["D"]}' \
+        curl -sS --noproxy '*' --max-time 60 -X POST "http://$LB/add" -d '{"n":1,"hostnames":["D"]}' \
             -o /dev/null -w '%{http_code}\n' >"$dir/twice.$i" 3>&- &
         pids[i]=$!
     done

@@ -20,7 +20,7 @@ start_server() {
     "$QUOIT" server --listen 127.0.0.1:0 --name Server1 --log-level error \
         --ready-fd 5 5>"$READY" >/dev/null 2>&1 3>&- 4>&- &
     SERVER_PID=$!
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         [ -s "$READY" ] && break
         sleep 0.05
     done
@@ -135,10 +135,14 @@ nowhere=127.0.0.2:1
 }
 
 @test "SIGINT ends it with a partial result and exit code 130" {
-    "$QUOIT" load "$URL" -d 60 -c 4 --quiet --json "$BATS_TEST_TMPDIR/cut.json" \
-        >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+    "$QUOIT" load "$URL" -d 60 -c 4 --quiet --json "$BATS_TEST_TMPDIR/cut.json" --ready-fd 5 \
+        5>"$BATS_TEST_TMPDIR/begun" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
     local pid=$! status=0
-    sleep 0.5
+    for _ in $(seq 600); do
+        [ ! -s "$BATS_TEST_TMPDIR/begun" ] || break
+        sleep 0.05
+    done
+    sleep 0.2
     kill -TERM "$pid"
     wait "$pid" || status=$?
     [ "$status" -eq 130 ]

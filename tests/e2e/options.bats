@@ -174,7 +174,7 @@ fails() { # WORDS VERB OPTION…
         </dev/null >"$dir/lb.log" 2>&1 3>&- &
     LB_PID=$!
     # to its end, which neither the LB nor a server holds up
-    run timeout 5 cat "$dir/fifo"
+    run timeout 60 cat "$dir/fifo"
     [ "$status" -eq 0 ]
     [[ $output =~ ^127\.0\.0\.1:[0-9]+$ ]]
     LB=$output

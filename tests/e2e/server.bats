@@ -49,21 +49,21 @@ teardown() {
 
 @test "with --service-time /home is answered one at a time, and the rest at once" {
     local began
-    start_server --name Server3 --log-level warn --service-time 1s
+    start_server --name Server3 --log-level warn --service-time 2s
     own=$SERVER_PID
     began=$(date +%s%N)
-    curl -sf -m 10 -o /dev/null "http://$SERVER/home" &
+    curl -sf --noproxy '*' -m 60 -o /dev/null "http://$SERVER/home" 3>&- &
     sleep 0.1
-    curl -sf -m 0.8 -o /dev/null "http://$SERVER/heartbeat" # who waits does not hold it up
+    curl -sf --noproxy '*' -m 1.8 -o /dev/null "http://$SERVER/heartbeat" # who waits does not hold it up
     ask GET "http://$SERVER/home"
     answered 200 '{"message":"Hello from Server: 3","status":"successful"}'
-    [ $(($(date +%s%N) - began)) -ge 2000000000 ]
+    [ $(($(date +%s%N) - began)) -ge 4000000000 ]
 }
 
 @test "the load balancer's servers get its --service-time" {
     start_lb --servers 1 --log-level warn --service-time 300ms
     own=$LB_PID
-    [[ $(curl -sf -m 10 -o /dev/null -w '%{time_total}' "http://$LB/home") =~ ^(0\.[3-9]|[1-9]) ]]
+    [[ $(curl -sf --noproxy '*' -m 60 -o /dev/null -w '%{time_total}' "http://$LB/home") =~ ^(0\.[3-9]|[1-9]) ]]
 }
 
 @test "heartbeat is 200 with an empty body, and metrics are Prometheus text" {
@@ -94,42 +94,50 @@ teardown() {
 }
 
 @test "answers carry a date, a length and the server's name" {
+    local said before=$EPOCHSECONDS after
     ask GET "http://$SERVER/home"
+    after=$EPOCHSECONDS
     [ "$(header X-Quoit-Server)" = Server7 ]
     [ "$(header Content-Length)" = ${#body} ]
-    local said
     said=$(date -d "$(header Date)" +%s)
-    [ $((said - EPOCHSECONDS)) -le 1 ] && [ $((EPOCHSECONDS - said)) -le 2 ]
+    [ "$said" -ge $((before - 1)) ] && [ "$said" -le $((after + 1)) ]
     [[ $(header Date) == *" GMT" ]]
 }
 
 @test "SIGTERM ends a server at once when nothing is under way; SIGINT too" {
     local signal
     for signal in TERM INT; do
-        start_server
-        own=$SERVER_PID
-        kill -$signal "$SERVER_PID"
-        within 1 gone "$SERVER_PID"
+        once_in_five ends_at_once $signal
         run raw "$SERVER" 'GET /home HTTP/1.1\r\nHost: x\r\n\r\n'
         [ -z "$output" ]
     done
 }
 
+# Grace for what is under way would be 2 s.
+ends_at_once() { # SIGNAL
+    local begun
+    start_server || return
+    own=$SERVER_PID
+    begun=${EPOCHREALTIME/[.,]/}
+    kill "-$1" "$SERVER_PID" && within 2 gone "$SERVER_PID" || return
+    [ $((${EPOCHREALTIME/[.,]/} - begun)) -lt 1000000 ]
+}
+
 @test "a server without a heartbeat for --orphan-after ends by itself; a heartbeat keeps it" {
-    start_server --orphan-after 400ms
+    start_server --orphan-after 1500ms
     own=$SERVER_PID
     local i
-    for i in 1 2 3 4 5; do
+    for i in 1 2 3 4; do
         ask GET "http://$SERVER/heartbeat"
-        sleep 0.2
+        sleep 0.5
     done
     run ! gone "$SERVER_PID"
     # other requests are no sign of an LB
-    for i in {1..12}; do
+    for i in {1..45}; do
         ask GET "http://$SERVER/home" || break
         sleep 0.1
     done
-    [ "$i" -lt 12 ]
+    [ "$i" -lt 45 ]
     within 1 gone "$SERVER_PID"
     grep -q "no load balancer was heard" "$dir/server.log"
 }
@@ -169,7 +177,7 @@ teardown() {
     local address
     for address in "$LB" "$SERVER"; do
         # curl counts the connections that it had to make
-        curl -sS --noproxy '*' --max-time 10 "http://$address/home?[1-1000]" -o "$dir/page" \
+        curl -sS --noproxy '*' --max-time 60 "http://$address/home?[1-1000]" -o "$dir/page" \
             -w '%{http_code} %{num_connects}\n' | sort | uniq -c | sort -n >"$dir/counts"
         diff -w <(printf '1 200 1\n999 200 0\n') "$dir/counts"
     done
@@ -214,14 +222,14 @@ teardown() {
     for address in "$LB" "$SERVER"; do
         exec {fd}<>"/dev/tcp/${address%:*}/${address##*:}"
         printf 'GET /home HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n' >&"$fd"
-        IFS= read -r -t 2 -u "$fd" line
+        IFS= read -r -t 20 -u "$fd" line
         [ "$line" = $'HTTP/1.1 100 Continue\r' ]
-        IFS= read -r -t 2 -u "$fd" line
+        IFS= read -r -t 20 -u "$fd" line
         [ "$line" = $'\r' ]
         # and no answer yet
         run ! read -r -t 0.1 -u "$fd" line
         printf 'abcde' >&"$fd"
-        IFS= read -r -t 2 -u "$fd" line
+        IFS= read -r -t 20 -u "$fd" line
         [ "$line" = $'HTTP/1.1 200 OK\r' ]
         exec {fd}>&-
     done
@@ -238,7 +246,7 @@ teardown() {
     for address in "$LB" "$SERVER"; do
         exec {fd}<>"/dev/tcp/${address%:*}/${address##*:}"
         for ((i = 0; i < ${#text}; i++)); do printf '%s' "${text:i:1}" >&"$fd"; done
-        run timeout 3 cat <&"$fd"
+        run timeout 20 cat <&"$fd"
         exec {fd}>&-
         [ "$status" -eq 0 ]
         [ "$(codes "$output")" = 200 ]

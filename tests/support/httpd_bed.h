@@ -21,7 +21,7 @@
 #include "core/buf.h"
 #include "core/httpd.h"
 
-#define BED_PATIENCE_S 10.
+#define BED_PATIENCE_S 30.
 #define BED_MAX_CLIENTS 64
 #define BED_MAX_HELD 1024
 

@@ -273,7 +273,7 @@ struct lb_bed *lb_bed_new(void)
     config->n_threads = 1;
     config->program = "none";
     config->heartbeat_ns = LB_BED_HEARTBEAT_MS * NS_PER_MS;
-    config->fall = 20;
+    config->fall = 100; /* who is only slow, on a busy machine, is no hung one */
     config->seed = 1;
     bed->farm = lb_farm_new();
     the_bed = bed;

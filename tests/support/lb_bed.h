@@ -16,7 +16,7 @@
 #include "core/buf.h"
 #include "lb/lb.h"
 
-#define LB_BED_PATIENCE_S 10.
+#define LB_BED_PATIENCE_S 30.
 #define LB_BED_HEARTBEAT_MS 50
 
 struct lb_bed;

@@ -18,7 +18,7 @@
 #include "lb/snapshot.h"
 #include "tests/support/placement_fixture.h"
 
-#define FARM_PATIENCE_S 10.
+#define FARM_PATIENCE_S 30.
 #define FARM_MAX_SERVERS 8
 #define FARM_MAX_SHARDS 4
 #define FARM_MAX_ROWS 4096

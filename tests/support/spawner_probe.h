@@ -23,7 +23,7 @@
 #include "core/mem.h"
 #include "core/name.h"
 
-#define PROBE_PATIENCE_S 20.
+#define PROBE_PATIENCE_S 40.
 
 enum probe_kind { PROBE_STARTED, PROBE_FAILED, PROBE_EXITED };
 

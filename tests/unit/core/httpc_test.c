@@ -164,7 +164,7 @@ static void httpc_gives_up_connecting_in_time(void **state)
     assert_int_equal(ask(2, GET("/"), NULL), 0);
     expect("down ETIMEDOUT\n1: ETIMEDOUT unsent\n2: ETIMEDOUT unsent\n");
     assert_true(clock_now_ns() - begin_ns >= 55 * NS_PER_MS);
-    assert_true(clock_now_ns() - begin_ns < 1000 * NS_PER_MS);
+    assert_true(clock_now_ns() - begin_ns < 20 * NS_PER_S); /* the kernel's own would be minutes */
     for (int i = 0; i < 8; i++)
         close(fillers[i]);
     close(deaf);

@@ -20,7 +20,7 @@
 #include "core/file.h"
 #include "lb/letters.h"
 
-#define PATIENCE_S 10.
+#define PATIENCE_S 30.
 
 static char dir[64];
 static struct ev_loop *loop;

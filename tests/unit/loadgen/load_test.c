@@ -234,10 +234,14 @@ static void endless_new_servers_are_counted_in_bounded_memory(void **state)
     result_free(result);
 }
 
+/* Once the load has sent as many requests as it may at a time. */
 static void *interrupt_later(void *context)
 {
-    (void)context;
-    usleep(150000);
+    const uint64_t *until = context;
+
+    while (lying_server_requests(server) < *until)
+        usleep(1000);
+    usleep(50000);
     kill(getpid(), SIGINT);
     return NULL;
 }
@@ -245,12 +249,13 @@ static void *interrupt_later(void *context)
 static struct result *run_interrupted(const char *target)
 {
     struct load_config config = make_config(0, 4);
+    uint64_t until = lying_server_requests(server) + 4;
     struct result *result;
     pthread_t thread;
 
     config.settings.measured.duration_ns = 60 * NS_PER_S;
     config.settings.timeout_ns = 30 * NS_PER_S;
-    assert_int_equal(pthread_create(&thread, NULL, interrupt_later, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_later, &until), 0);
     result = run(config, target);
     pthread_join(thread, NULL);
     return result;
@@ -262,7 +267,7 @@ static void an_interrupt_ends_the_run_with_what_there_is(void **state)
 
     (void)state;
     assert_true(result->interrupted);
-    assert_in_range(result->n_ok, 4, 1000);
+    assert_in_range(result->n_ok, 4, 5000);
     /* What was in flight had the time to end. */
     assert_int_equal(result->n_abandoned, 0);
     assert_int_equal(result->n_failed, 0);
@@ -278,7 +283,7 @@ static void an_interrupt_does_not_wait_for_a_hung_server(void **state)
     assert_true(result->interrupted);
     assert_int_equal(result_requests(result), 0);
     assert_int_equal(result->n_abandoned, 4);
-    assert_true(clock_now_ns() - began_ns < 5 * NS_PER_S);
+    assert_true(clock_now_ns() - began_ns < 15 * NS_PER_S);
     result_free(result);
 }
 
@@ -385,9 +390,15 @@ static void a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one(void **state
     struct result *result;
 
     (void)state;
-    closed.settings.measured.duration_ns = 2500 * NS_PER_MS;
-    lying_server_hiccup(server, 400, 500);
-    result = run(closed, "/hiccup");
+    /* Longer, where a slow machine's answers were too few for what is claimed. */
+    for (uint64_t ms = 2500;; ms *= 4) {
+        closed.settings.measured.duration_ns = ms * NS_PER_MS;
+        lying_server_hiccup(server, 400, 500);
+        result = run(closed, "/hiccup");
+        if (result->n_ok > 1000 || ms > 40000)
+            break;
+        result_free(result);
+    }
     /* One request saw it, of at least a thousand: the percentiles do not know. */
     assert_true(hist_max(result->latency) >= 400 * NS_PER_MS);
     assert_true(result->n_ok > 1000);
@@ -499,19 +510,19 @@ static void a_dead_port_is_not_asked_at_full_speed(void **state)
 static void an_interrupt_ends_an_open_loop_between_its_requests(void **state)
 {
     struct load_config config = make_open_config(0, 4);
-    uint64_t began_ns = clock_now_ns();
+    uint64_t began_ns = clock_now_ns(), until = lying_server_requests(server) + 2;
     struct result *result;
     pthread_t thread;
 
     (void)state;
     add_stage(10., 60000);
-    assert_int_equal(pthread_create(&thread, NULL, interrupt_later, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_later, &until), 0);
     result = run(config, "/ok");
     pthread_join(thread, NULL);
     assert_true(result->interrupted);
-    assert_in_range(result->n_ok, 1, 60);
+    assert_in_range(result->n_ok, 1, 200);
     assert_int_equal(result->n_scheduled, result->n_ok + result->n_abandoned);
-    assert_true(clock_now_ns() - began_ns < 5 * NS_PER_S);
+    assert_true(clock_now_ns() - began_ns < 15 * NS_PER_S);
     result_free(result);
 }
 

@@ -232,14 +232,14 @@ static void raw_times_out_each_request_of_a_stalled_connection(void **state)
     (void)state;
     for (uint32_t slot = 0; slot < 6; slot++)
         bench.requests[slot].target = slot == 0 ? "/ok" : "/stall-body";
-    run(&bench, "raw:connections=1", 6, 1, NS_PER_S / 10);
+    run(&bench, "raw:connections=1", 6, 1, NS_PER_S);
     assert_int_equal(bench.last[0], CLIENT_OK);
     assert_int_equal(bench.last[1], CLIENT_SLOW);
     assert_int_equal(bench.status[1], 200);
     assert_int_equal(bench.n_body_bytes[1], 10);
     assert_int_equal(bench.n_by_error[CLIENT_SLOW] + bench.n_by_error[CLIENT_TIMEOUT], 5);
-    /* All were submitted at once: they end at once. */
-    assert_true(clock_now_ns() - started_ns < NS_PER_S);
+    /* All were submitted at once: they end at once, not one after the other. */
+    assert_true(clock_now_ns() - started_ns < 4 * NS_PER_S);
 }
 
 static void raw_tells_all_that_wait_when_nobody_listens(void **state)

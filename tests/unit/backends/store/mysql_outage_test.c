@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -205,6 +206,13 @@ static void mysql_fails_requests_when_its_server_stays_away(void **state)
 
 /* ---- a server that freezes ---- */
 
+static long sleeps_so_far(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
 static void mysql_waits_for_nothing_when_its_server_is_frozen(void **state)
 {
     struct store_bed bed;
@@ -223,9 +231,13 @@ static void mysql_waits_for_nothing_when_its_server_is_frozen(void **state)
     store_bed_submit(&bed, &read);
     while (clock_now_ns() - began_ns < NS_PER_S / 2) {
         uint64_t turn_ns = clock_now_ns();
+        long n_sleeps = sleeps_so_far();
         store_bed_turn(&bed);
         turn_ns = clock_now_ns() - turn_ns;
-        longest_ns = turn_ns > longest_ns ? turn_ns : longest_ns;
+        /* It gave the CPU up: a busy machine takes it away, now and then, and that is no waiting.
+         */
+        if (sleeps_so_far() > n_sleeps)
+            longest_ns = turn_ns > longest_ns ? turn_ns : longest_ns;
     }
     assert_true(write.pending && read.pending);
     assert_true(longest_ns < 200 * NS_PER_MS);
