@@ -255,6 +255,7 @@ routed() {
 
 @test "watch on a terminal is drawn in place and q ends it" {
     command -v script >/dev/null || skip "no script(1)"
+    : >"$dir/watched"
     # q once two blocks have been drawn: the second is in place of the first
     run bash -c "{
         for i in {1..300}; do

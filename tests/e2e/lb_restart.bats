@@ -241,10 +241,10 @@ ends_without_its_client() {
 }
 
 @test "a server that was removed just before the LB was killed does not stay for ever" {
-    start_lb --state "$dir/state" --servers 2 --orphan-after 3s
+    start_lb --state "$dir/state" --servers 2 --orphan-after 10s
     ask DELETE /rm -d '{"n":1,"hostnames":["Server2"]}'
     kill -KILL "$LB_PID"
-    start_lb --state "$dir/state" --orphan-after 3s
+    start_lb --state "$dir/state" --orphan-after 10s
     [ "$(names)" = Server1 ]
     within 4 eval '[ "$(n_marked server)" -eq 1 ]'
 }
