@@ -127,6 +127,7 @@ int mariadb_launch_install(struct mariadb *mariadb, struct err *err)
                            owner,
                            "--auth-root-authentication-method=socket",
                            "--skip-name-resolve",
+                           "--force", /* a host that nobody can look up is no reason not to */
                            "--skip-test-db",
                            geteuid() == 0 ? user : NULL,
                            NULL};

@@ -232,7 +232,7 @@ start_mariadb() {
         printf '%s\n' skip-name-resolve performance-schema=OFF innodb-log-file-size=32M \
             innodb-buffer-pool-size=64M max-connections=200 >>"$home/my.cnf"
         mariadb-install-db --defaults-file="$home/my.cnf" "--auth-root-socket-user=$(id -un)" \
-            --auth-root-authentication-method=socket --skip-test-db --skip-name-resolve \
+            --auth-root-authentication-method=socket --skip-test-db --skip-name-resolve --force \
             >"$dir/install.log" 2>&1 3>&-
     fi
     QUOIT_E2E_MARK=$mark mariadbd --defaults-file="$home/my.cnf" >>"$dir/install.log" 2>&1 3>&- &

@@ -96,6 +96,7 @@ static void install(const struct mariadb_bed *bed)
                     "--auth-root-authentication-method=socket",
                     "--skip-test-db",
                     "--skip-name-resolve",
+                    "--force", /* this host's name need not be known to anybody */
                     NULL};
     char *mysqld_argv[] = {(char *)(uintptr_t)mysqld_path(), defaults, "--initialize-insecure",
                            NULL};
