@@ -189,6 +189,36 @@ static void on_drained(struct control *control, uint64_t uid)
         member_drained(member);
 }
 
+/* Who is told that the LB serves may kill it the moment after: its servers are on disk by then. */
+static int tell_ready(struct control *control, struct err *err)
+{
+    const struct lb_config *config = control->config;
+    char text[ADDR_TEXT_BYTES];
+    control->ready_version = 0;
+    log_info("lb", "serves at %s, %zu servers, placement %s, hash %s",
+             addr_format(&control->bound, text), member_count(control, MEMBER_SERVING),
+             config->placement.text, config->hashes.request.text);
+    int rc = ready_tell(config->ready_fd, &control->bound);
+    if (rc != 0)
+        return err_set_errno(err, rc, "cannot tell the parent the address on descriptor %d",
+                             config->ready_fd);
+    return 0;
+}
+
+static void tell_ready_if_saved(struct control *control)
+{
+    struct err err = {0};
+    if (control->ready_version == 0 || control->saved_version < control->ready_version ||
+        control->stopping)
+        return;
+    int rc = tell_ready(control, &err);
+    if (rc == 0)
+        return;
+    if (control->err)
+        *control->err = err;
+    control_stop(control, true, rc);
+}
+
 static void on_saved(struct control *control, uint64_t version, int code)
 {
     if (code != 0) {
@@ -199,6 +229,7 @@ static void on_saved(struct control *control, uint64_t version, int code)
     control->saved_version = version; /* what waits for it goes on: a full disk stops no service */
     check_fences(control);
     operation_check(control);
+    tell_ready_if_saved(control);
 }
 
 /* A start that failed stops what it has started, and no server of an earlier life: these serve on,
@@ -310,14 +341,10 @@ int control_go_live(struct control *control, struct err *err)
         control->n_workers++;
     }
     control->live = true;
-    char text[ADDR_TEXT_BYTES];
-    log_info("lb", "serves at %s, %zu servers, placement %s, hash %s",
-             addr_format(&control->bound, text), member_count(control, MEMBER_SERVING),
-             config->placement.text, config->hashes.request.text);
-    int rc = ready_tell(config->ready_fd, &control->bound);
+    control->ready_version = control->state_version;
+    int rc = control->state_store ? 0 : tell_ready(control, err);
     if (rc != 0)
-        return err_set_errno(err, rc, "cannot tell the parent the address on descriptor %d",
-                             config->ready_fd);
+        return rc;
     member_heal(control);
     copy_schedule(control);
     return 0;

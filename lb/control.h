@@ -159,6 +159,7 @@ struct control {
     struct state_store *state_store;
     struct private_db private_db;
     uint64_t state_version, saved_version;
+    uint64_t ready_version; /* of the state: once it is on disk, ready_fd is told; 0: it was */
     struct ev_timer heartbeat, heal_timer;
     struct ev_timer round; /* of heartbeats: a turn after `heartbeat` rang */
     struct ev_signal on_term, on_int;
@@ -201,7 +202,8 @@ void control_tell_writer(struct control *control, struct lb_letter *letter);
 char *control_data_dir(const struct control *control, uint64_t data_id);
 /* Its rows go, wherever they are kept: nobody will start a server on them again. */
 void control_remove_data(struct control *control, uint64_t data_id);
-/* Workers run, the parent is told: the end of the boot. 0 or a negative errno. */
+/* The end of the boot: workers run, and the parent is told, once the state is on disk. 0 or a
+ * negative errno. */
 int control_go_live(struct control *control, struct err *err);
 /* Ends the LB: in order (kill false), or at once. code: what lb_run returns. */
 void control_stop(struct control *control, bool kill, int code);

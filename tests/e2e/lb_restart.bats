@@ -222,6 +222,15 @@ ends_without_its_client() {
     done
 }
 
+@test "an LB killed the moment it says that it serves has all its servers in the state" {
+    local i
+    for i in 1 2 3 4 5; do
+        start_lb --state "$dir/state$i"
+        kill_lb
+        [ "$(jq '.servers | length' "$dir/state$i/cluster.json")" -eq 3 ]
+    done
+}
+
 @test "an acknowledged add or rm is in the state: killed the moment after, it is all there" {
     start_lb --state "$dir/state" --servers 1
     local i wanted
